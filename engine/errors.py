@@ -1,0 +1,151 @@
+"""The error tree: a stable code, who is to blame, whether to try again.
+
+::
+
+    EngineError
+    ├── InputError         the sender is to blame    1xxx  counted, dropped, never logged
+    │   ├── Malformed      1001  not the format, or a field of the wrong type
+    │   ├── TooLarge       1002  more bytes or records than the format allows
+    │   ├── BadTime        1003  no usable time, or one out of range
+    │   └── UnknownName    1004  an access point or sensor that the plan does not know
+    ├── RequestError       the caller is to blame    2xxx  answered with an HTTP status
+    │   ├── BadRequest     2000  400, the body or a parameter does not fit
+    │   ├── Unauthorized   2001  401, no token or one that is not accepted
+    │   ├── Forbidden      2003  403, a token that may not do this
+    │   ├── NotFound       2004  404, and every other kind of "no" of the finder
+    │   ├── NotAllowed     2005  405, this path knows other methods
+    │   ├── TooMuch        2013  413, a body over the limit
+    │   └── TooMany        2029  429, over a rate or a number of connections
+    ├── DependencyError    a broker or Redis is away 3xxx  not ready, tried again
+    │   ├── BrokerAway     3001
+    │   └── StoreAway      3002
+    └── ConfigError        the operator is to blame  4000  at start only, exit status 2
+
+Anything else is our own fault and is let out: the task group ends and the process
+restarts. No message of these classes ever holds a payload, a login, an address or a
+token, so each may be logged as it is.
+"""
+
+from __future__ import annotations
+
+
+class EngineError(Exception):
+    """The root of the tree; its message is one sentence that says what to do."""
+
+    code: int = 0
+    retryable: bool = False
+
+
+class InputError(EngineError):
+    """Bytes from outside that are refused; `reason` is their label in the metrics."""
+
+    code = 1000
+    reason: str = "invalid"
+
+
+class Malformed(InputError):
+    """Not the format, too deep, or a field of the wrong type."""
+
+    code = 1001
+    reason = "malformed"
+
+
+class TooLarge(InputError):
+    """More bytes or more records than the format allows in one message."""
+
+    code = 1002
+    reason = "too_large"
+
+
+class BadTime(InputError):
+    """No usable time, or one outside of what can be true."""
+
+    code = 1003
+    reason = "bad_time"
+
+
+class UnknownName(InputError):
+    """An access point or sensor that the plan does not know."""
+
+    code = 1004
+    reason = "unknown_name"
+
+
+class RequestError(EngineError):
+    """A request that is refused; `status` is its HTTP status."""
+
+    code = 2000
+    status: int = 400
+
+
+class BadRequest(RequestError):
+    """The body or a parameter does not fit."""
+
+
+class Unauthorized(RequestError):
+    """No token, or one that is not accepted."""
+
+    code = 2001
+    status = 401
+
+
+class Forbidden(RequestError):
+    """A valid token that may not do this."""
+
+    code = 2003
+    status = 403
+
+
+class NotFound(RequestError):
+    """Nothing here: the one face of every "no"."""
+
+    code = 2004
+    status = 404
+
+
+class NotAllowed(RequestError):
+    """This path knows other methods."""
+
+    code = 2005
+    status = 405
+
+
+class TooMuch(RequestError):
+    """A body over the limit."""
+
+    code = 2013
+    status = 413
+
+
+class TooMany(RequestError):
+    """Over a rate or a number of connections."""
+
+    code = 2029
+    status = 429
+    retryable = True
+
+
+class DependencyError(EngineError):
+    """A broker or a Redis is away: the engine is not ready and tries again."""
+
+    code = 3000
+    retryable = True
+    status: int = 503
+
+
+class BrokerAway(DependencyError):
+    """The MQTT broker does not answer."""
+
+    code = 3001
+
+
+class StoreAway(DependencyError):
+    """A Redis does not answer, or refuses to write."""
+
+    code = 3002
+
+
+class ConfigError(EngineError):
+    """A setting, plan or table that cannot be used; says the file and what to write."""
+
+    code = 4000

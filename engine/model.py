@@ -1,0 +1,220 @@
+"""The nouns that travel: Observation, Sighting, Fix, Move, Reading, Snapshot, Delta.
+
+Each is frozen. A singular name is one thing; a plural is a batch in columns. Who may
+make which is a rule (`tests/test_architecture.py` walks the syntax trees):
+
+==================  =====================================  ======================
+type                holds                                  made only in
+==================  =====================================  ======================
+Identity            login or device address                ingest.formats
+Observation         an access point and a time, no person  ingest.formats
+Reading             a sensor and a value, no person        ingest.formats
+Sighting            an opaque subject and an Observation   privacy.consent
+Fix                 a subject in a space                   locate
+Move                what the store must write              presence
+Snapshot, Delta     what an audience may see of a level    privacy.disclosure
+==================  =====================================  ======================
+
+Times are UTC milliseconds since 1970 (`_ms`).
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+
+class Identity(msgspec.Struct, frozen=True, gc=False):
+    """Who an observation is about, as the wire spells it; ends in `privacy.consent`.
+
+    Field names are those of livefloor's own JSON, so that the hot path decodes the wire
+    into it at once. Both None: the record is about no person (a sensor).
+    """
+
+    login: str | None = None
+    device: str | None = None
+
+
+class ObservationKind(IntEnum):
+    """What a device did at an access point."""
+
+    JOINED = 1
+    """Associated, roamed here, or reported as still associated."""
+    LEFT = 2
+    """The association with the named access point (or session) ended."""
+
+
+class Observation(msgspec.Struct, frozen=True, gc=False):
+    """What a Wi-Fi source reported, without the person it is about.
+
+    Attributes:
+        kind: Joined or left.
+        ap: Access point, in canonical spelling (`space.canonical_ap`).
+        observed_at_ms: The source's clock, clamped by the format's time rules.
+        session: The source's name for the association, where it has one.
+    """
+
+    kind: ObservationKind
+    ap: str
+    observed_at_ms: int
+    session: str | None = None
+
+
+class ReadingKind(IntEnum):
+    """What a sensor channel measures; the value's meaning follows from it."""
+
+    PRESENCE = 1
+    """Level presence: 1 occupied, 0 vacant, -1 unknown."""
+    MOTION = 2
+    """Pulses since the last report: 0 is an explicit "no motion"."""
+    COUNT = 3
+    """People now: 0 or more, -1 unknown."""
+    HEALTH = 4
+    """1 online, 0 offline; speaks for every channel of the device."""
+
+
+class ReadingFlag(IntEnum):
+    """Bits of `Reading.flags`."""
+
+    RETAINED = 1
+    """The broker replayed it: of unknown age, never evidence of motion."""
+    CACHED = 2
+    """The source repeats cached values: an equal value is liveness, not evidence."""
+
+
+class Reading(msgspec.Struct, frozen=True, gc=False):
+    """What a sensor channel reports. No field of it can hold a person.
+
+    Attributes:
+        device: The sensor, in the source's spelling, lower case for radio addresses.
+        kind: What `value` means.
+        value: See `ReadingKind`.
+        observed_at_ms: The source's clock, or the time of receipt where it has none.
+        channel: Line, region or zone inside the device; "" is the whole device.
+        flags: Bits of `ReadingFlag`.
+    """
+
+    device: str
+    kind: ReadingKind
+    value: int
+    observed_at_ms: int
+    channel: str = ""
+    flags: int = 0
+
+
+class Sighting(NamedTuple):
+    """An observation that consent let through: opaque from here on.
+
+    Attributes:
+        subject: Row of the subject in the consent view (a number without meaning).
+        device: Row of the subject's device or login: tells two devices apart.
+        observation: What was seen.
+    """
+
+    subject: int
+    device: int
+    observation: Observation
+
+
+class Fix(NamedTuple):
+    """A sighting placed.
+
+    Attributes:
+        subject: Row of the subject.
+        device: Row of the device.
+        kind: Joined or left.
+        ap: The access point that saw it.
+        space: Index of the space in the tenant's plan.
+        confidence: Percent, how likely the space is right.
+        observed_at_ms: When it was seen.
+    """
+
+    subject: int
+    device: int
+    kind: ObservationKind
+    ap: str
+    space: int
+    confidence: int
+    observed_at_ms: int
+
+
+class Move(NamedTuple):
+    """A subject's last-known location to write, or (`space` = -1) to clear.
+
+    Attributes:
+        subject: Opaque id of the subject: random, new at each opt-in.
+        observed_at_ms: Newest observation wins; the expiry runs from here.
+        space: Index of the space in the tenant's plan, or -1: the subject left.
+        confidence: Percent.
+        ap: The access point; a stored location is cleared only where this is the same.
+    """
+
+    subject: str
+    observed_at_ms: int
+    space: int
+    confidence: int
+    ap: str
+
+
+class State(IntEnum):
+    """What the engine says of a space; the numbers are those of the wire."""
+
+    UNKNOWN = 0
+    """No evidence, or all of it is stale."""
+    FREE = 1
+    OCCUPIED = 2
+    LIKELY = 3
+    """Probably still occupied: the evidence is decaying."""
+    OFFLINE = 4
+    """Every sensor of the space says that it is off."""
+
+
+class Snapshot(NamedTuple):
+    """The whole state of a level at one offset, one row a space in plan order.
+
+    Attributes:
+        level: Id of the level, `building/level`.
+        plan: Version of the plan that the rows follow.
+        epoch: Names one life of the offsets; a new one means "take a snapshot".
+        offset: Counts the changes of the level, without gaps.
+        at_ms: When it was true.
+        state: uint8[n], `State`.
+        count: int32[n], people, or -1 where only presence is known.
+        confidence: uint8[n], percent.
+        since_ms: int64[n], time of the newest evidence, 0 where there is none.
+    """
+
+    level: str
+    plan: str
+    epoch: str
+    offset: int
+    at_ms: int
+    state: npt.NDArray[np.uint8]
+    count: npt.NDArray[np.int32]
+    confidence: npt.NDArray[np.uint8]
+    since_ms: npt.NDArray[np.int64]
+
+
+class Delta(NamedTuple):
+    """The spaces of a level that changed after offset `prev`, with their values now.
+
+    A conflated delta spans several offsets, so there is never a gap. Columns are those
+    of `Snapshot`; `index` (int32[m]) names their rows.
+    """
+
+    level: str
+    epoch: str
+    prev: int
+    offset: int
+    at_ms: int
+    index: npt.NDArray[np.int32]
+    state: npt.NDArray[np.uint8]
+    count: npt.NDArray[np.int32]
+    confidence: npt.NDArray[np.uint8]
+    since_ms: npt.NDArray[np.int64]
