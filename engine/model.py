@@ -145,21 +145,54 @@ class Fix(NamedTuple):
 
 
 class Move(NamedTuple):
-    """A subject's last-known location to write, or (`space` = -1) to clear.
+    """A subject's last-known location to write, or (`space` None) to clear.
 
     Attributes:
         subject: Opaque id of the subject: random, new at each opt-in.
         observed_at_ms: Newest observation wins; the expiry runs from here.
-        space: Index of the space in the tenant's plan, or -1: the subject left.
+        space: Id of the space, or None: the subject left.
         confidence: Percent.
         ap: The access point; a stored location is cleared only where this is the same.
     """
 
     subject: str
     observed_at_ms: int
-    space: int
+    space: str | None
     confidence: int
     ap: str
+
+
+class Location(NamedTuple):
+    """A subject's last-known location, as the store holds it.
+
+    Attributes:
+        space: Id of the space.
+        observed_at_ms: When it was seen.
+        confidence: Percent.
+    """
+
+    space: str
+    observed_at_ms: int
+    confidence: int
+
+
+class Person(msgspec.Struct, frozen=True):
+    """Someone who opted in, as the registry holds them; gone when they opt out.
+
+    Attributes:
+        subject: Opaque id: random, new at each opt-in, so that nothing written under
+            an earlier consent can ever be read under a later one.
+        login: The organisation's name for the person, in canonical spelling.
+        name: What colleagues see.
+        devices: Registered device addresses, 12 lower-case hexadecimal digits each.
+        since_ms: When they opted in.
+    """
+
+    subject: str
+    login: str
+    name: str
+    devices: tuple[str, ...]
+    since_ms: int
 
 
 class State(IntEnum):
