@@ -20,6 +20,7 @@ Times are UTC milliseconds since 1970 (`_ms`).
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -208,7 +209,8 @@ class State(IntEnum):
     """Every sensor of the space says that it is off."""
 
 
-class Snapshot(NamedTuple):
+@dataclass(frozen=True, slots=True, eq=False)
+class Snapshot:
     """The whole state of a level at one offset, one row a space in plan order.
 
     Attributes:
@@ -234,7 +236,8 @@ class Snapshot(NamedTuple):
     since_ms: npt.NDArray[np.int64]
 
 
-class Delta(NamedTuple):
+@dataclass(frozen=True, slots=True, eq=False)
+class Delta:
     """The spaces of a level that changed after offset `prev`, with their values now.
 
     A conflated delta spans several offsets, so there is never a gap. Columns are those
