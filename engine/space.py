@@ -318,8 +318,8 @@ class _Reader:
             draft.drawn["properties"] |= {"row": row, "parent_row": parent_row}
             drawings[level_id].append(draft.drawn)
         if feature.geometry is not None:
-            outline = {"row": 0, "id": level_id, "kind": "outline", "name": name}
-            drawings[level_id].insert(0, _drawn(feature.geometry, outline) | {"id": 0})
+            outline = {"kind": "outline", "name": name}
+            drawings[level_id].insert(0, _drawn(feature.geometry, outline))
         return Level(
             level_id,
             self._building_of(feature),
