@@ -1,0 +1,1 @@
+"""The gates: who may enter (`consent`) and what may leave (`disclosure`)."""
