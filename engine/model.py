@@ -21,7 +21,7 @@ Times are UTC milliseconds since 1970 (`_ms`).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -134,6 +134,7 @@ class Fix(NamedTuple):
         space: Index of the space in the tenant's plan.
         confidence: Percent, how likely the space is right.
         observed_at_ms: When it was seen.
+        session: The source's name for the association, where it has one.
     """
 
     subject: int
@@ -143,6 +144,20 @@ class Fix(NamedTuple):
     space: int
     confidence: int
     observed_at_ms: int
+    session: str | None
+
+
+class Outcome(StrEnum):
+    """What became of an event; the closed set of the metric label `outcome`."""
+
+    APPLIED = "applied"
+    DISPOSED = "disposed"
+    """About nobody who opted in; the record ended at its identity."""
+    DUPLICATE = "duplicate"
+    LATE = "late"
+    """Older than what is known, or than anything that may be kept."""
+    INVALID = "invalid"
+    """Refused with an `InputError`; counted by its reason as well."""
 
 
 class Move(NamedTuple):

@@ -1,0 +1,1 @@
+"""Sighting → Fix: one file per kind of evidence."""
