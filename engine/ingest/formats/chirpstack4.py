@@ -1,0 +1,205 @@
+"""ChirpStack v4 uplinks in JSON, with the fields that a device's codec decoded.
+
+Who sends it: ChirpStack's MQTT integration (`json = true`, its default) on
+`application/{id}/device/{devEui}/event/{event}`, or its HTTP integration with a
+query `?event=`. The last level of the topic (for HTTP: the value of `event`) says which
+event it is; where it does not, the message's own fields do.
+
+==========  ===========================================================================
+`up`        the readings of `object`, below; the device is alive where it has none that
+            we know, or no codec (`object` is absent)
+`status`    the device is alive
+`log`       `code` "UPLINK_CODEC": the codec failed, so alive, and its value unknown
+others      nothing: `join`, `ack`, `txack`, `location`, `integration`
+==========  ===========================================================================
+
+"Alive" is a reading of kind health: online. It says nothing about the space, so what
+was known of it ages into unknown. ChirpStack never says that a device is gone.
+
+The device is `deviceInfo.devEui` in lower case, the time is `time` (RFC 3339 with
+nanoseconds). Of `object` these fields are read, whichever device sent them; numbers may
+be written as `3.0`, which is how ChirpStack writes what a codec returned:
+
+====================  =================================================================
+`occupancy`           presence. "occupied", "vacant", true, false (Milesight VS3xx,
+                      WS203); 0 nobody, 2 occupied (Elsys). 1 is Elsys' "entering or
+                      leaving": unknown
+`people_count_all`    count; also `people_counter_all` (the codec of The Things Network)
+                      and `people_total_counts` (VS321)
+`region_N`            presence on channel `region_N`: 0, 1, "vacant", "occupied"; passed
+                      over where `region_N_enable` says it is not in use
+`region_N_count`      count on channel `region_N` (VS121, VS133, VS135)
+`regions`             a list of `{"index": 0, "count": 0}` (The Things Network):
+                      presence, index 0 on channel `region_1`. 0 is vacant, 1 unknown:
+                      that codec compares the mask of all regions with the index where
+                      it should shift it, so its 1 may be any region's
+`pir`, `motion`       motion: "trigger", "idle", "normal", true, false, or pulses
+====================  =================================================================
+
+A value outside of these is never guessed: presence and count become unknown (-1), and
+motion, which has no unknown, becomes no reading. `region_count` is how many regions a
+device reports, not people. `history` is what the device sent before: not now, so not
+read. In, out and totals of lines are flows and not read yet.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from engine.errors import Malformed
+from engine.ingest.formats.wire import MAX_COUNT, Record, parse_time, sensor_time
+from engine.model import Reading, ReadingKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+MAX_BYTES = 1 << 18
+"""An uplink heard by a hundred gateways has some 60 KB."""
+
+MAX_REGIONS = 99
+
+
+class _DeviceInfo(msgspec.Struct, rename="camel", gc=False):
+    dev_eui: str
+
+
+class _Event(msgspec.Struct, rename="camel"):
+    device_info: _DeviceInfo
+    time: str | None = None
+    object: dict[str, Any] | None = None
+    data: str | None = None
+    f_port: int | None = None
+    margin: int | None = None
+    code: str | None = None
+
+
+_decode = msgspec.json.Decoder(_Event).decode
+_EVENTS = frozenset(
+    {"up", "status", "log", "join", "ack", "txack", "location", "integration"}
+)
+
+_PRESENCE_TEXT: Final = {"occupied": 1, "vacant": 0, "unoccupied": 0}
+_ELSYS: Final = {0: 0, 2: 1}
+_FLAG: Final = {0: 0, 1: 1}
+_PIR_TEXT: Final = {"trigger": 1, "idle": 0, "normal": 0}
+_COUNTS = frozenset({"people_count_all", "people_counter_all", "people_total_counts"})
+_MOTIONS = frozenset({"pir", "motion"})
+_REGION = re.compile(r"(region_[0-9]{1,2})(_count)?")
+_NOT_IN_USE = ("disable", "disabled", 0)
+
+
+def read(record: Record, topic: str, now_ms: int) -> Sequence[Reading]:
+    """Return what an event says of the device's channels, or that it is alive.
+
+    Raises:
+        Malformed: No device.
+    """
+    event = _decode(record)
+    device = event.device_info.dev_eui.strip().lower()
+    if not device:
+        raise Malformed('"devEui" names no device')
+    name = topic.rpartition("/")[2]
+    if name not in _EVENTS:
+        name = _name_of(event)
+    observed_ms = sensor_time(parse_time(event.time), now_ms)
+    if name == "up" and event.object:
+        found = [
+            Reading(device, kind, value, observed_ms, channel)
+            for channel, kind, value in _measured(event.object)
+        ]
+        if found:
+            return found
+    alive = name in ("up", "status") or (name == "log" and event.code == "UPLINK_CODEC")
+    return (Reading(device, ReadingKind.HEALTH, 1, observed_ms),) if alive else ()
+
+
+def _name_of(event: _Event) -> str:
+    """Return which event this must be; "" where no rule tells."""
+    if event.code is not None:
+        return "log"
+    if event.margin is not None:
+        return "status"
+    fields = (event.object, event.data, event.f_port)
+    return "up" if any(field is not None for field in fields) else ""
+
+
+def _measured(fields: dict[str, Any]) -> Iterator[tuple[str, ReadingKind, int]]:
+    """Yield channel, kind and value of each field that is known."""
+    for name, value in fields.items():
+        if name == "occupancy":
+            yield "", ReadingKind.PRESENCE, _presence(value, _ELSYS)
+        elif name in _COUNTS:
+            yield "", ReadingKind.COUNT, _count(value)
+        elif name in _MOTIONS:
+            pulses = _pulses(value)
+            if pulses is not None:
+                yield "", ReadingKind.MOTION, pulses
+        elif name == "regions":
+            yield from _listed_regions(value)
+        elif name.startswith("region_"):
+            yield from _region(name, value, fields)
+
+
+def _region(
+    name: str, value: object, fields: dict[str, Any]
+) -> Iterator[tuple[str, ReadingKind, int]]:
+    found = _REGION.fullmatch(name)
+    if found is None:
+        return
+    channel, is_count = found.groups()
+    if fields.get(f"{channel}_enable") in _NOT_IN_USE:
+        return
+    if is_count:
+        yield channel, ReadingKind.COUNT, _count(value)
+    else:
+        yield channel, ReadingKind.PRESENCE, _presence(value, _FLAG)
+
+
+def _listed_regions(regions: object) -> Iterator[tuple[str, ReadingKind, int]]:
+    if not isinstance(regions, list):
+        return
+    for region in regions[:MAX_REGIONS]:
+        if not isinstance(region, dict):
+            continue
+        index = _count(region.get("index"))
+        if 0 <= index < MAX_REGIONS:
+            vacant = _count(region.get("count")) == 0
+            yield f"region_{index + 1}", ReadingKind.PRESENCE, 0 if vacant else -1
+
+
+def _presence(value: object, numbers: dict[int, int]) -> int:
+    """Return 1, 0 or, for everything that is not plainly one of them, -1."""
+    if isinstance(value, bool):
+        return int(value)
+    if isinstance(value, str):
+        return _PRESENCE_TEXT.get(value.lower(), -1)
+    number = _number(value)
+    return -1 if number is None else numbers.get(number, -1)
+
+
+def _count(value: object) -> int:
+    """Return a whole number of people, -1 for everything that is none."""
+    number = None if isinstance(value, bool) else _number(value)
+    return -1 if number is None or not 0 <= number <= MAX_COUNT else number
+
+
+def _pulses(value: object) -> int | None:
+    if isinstance(value, bool):
+        return int(value)
+    if isinstance(value, str):
+        return _PIR_TEXT.get(value.lower())
+    number = _number(value)
+    # However many pulses a faulty device claims, that something moved remains true.
+    return None if number is None or number < 0 else min(number, MAX_COUNT)
+
+
+def _number(value: object) -> int | None:
+    """Return a whole number, however it is written; None for everything else."""
+    if isinstance(value, int):
+        return value
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return None

@@ -1,0 +1,218 @@
+"""livefloor's own events: associations and readings, one or a batch in a message.
+
+Who sends it: whoever writes a small program between a system that no other format
+covers and the engine, over MQTT or by `POST /v1/ingest/{source}`.
+
+A message is one record or an array of at most 10,000, in JSON or in msgpack; the first
+byte tells which. A record is about a person's device or about a sensor.
+
+An association::
+
+    {"login": "ada", "device": "a4:83:e7:11:22:33", "ap": "hq-3-ap-12",
+     "event": "joined", "at": 1767225600000, "session": "5a4f59aa"}
+
+=========  ============================================================================
+`login`    the organisation's name for the person; or
+`device`   the address of their device, in any spelling; best both
+`ap`       the access point, as in the table of access points
+`event`    "joined" (also: still there) or "left"; without it, "joined"
+`at`       when; RFC 3339 or a number since 1970; without it, the time of receipt
+`session`  the source's name for the association: a late "left" ends no newer one
+=========  ============================================================================
+
+A reading::
+
+    {"sensor": "desk-17", "channel": "", "occupied": true, "at": "2026-01-01T09:00:00Z"}
+
+=============  ========================================================================
+`sensor`       the device, as in the table of sensors
+`channel`      line, region or zone inside the device; without it, the whole device
+`occupied`     true, false, or null: unknown
+`motion`       pulses since the last report, or true or false
+`count`        people now, or null (also -1): unknown
+`online`       whether the device is reachable; speaks for all of its channels
+`at`           as above
+=============  ========================================================================
+
+A reading has one of `occupied`, `motion`, `count`, `online`; where it has more, each
+becomes a reading. A record with `login` or `device` is about a person, whatever else it
+has, and is never read as a reading.
+
+A key that this table does not have is passed over, so that a sender may be newer than
+the engine. Refusing it would not even be safer: the identity is decoded before anything
+else is looked at, and for that all other keys have to be passed over anyway.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import msgspec
+
+from engine.errors import BadTime, Malformed, TooLarge
+from engine.ingest.formats.wire import (
+    MAX_COUNT,
+    Record,
+    SourceTime,
+    parse_time,
+    person_time,
+    sensor_time,
+)
+from engine.model import Identity, Observation, ObservationKind, Reading, ReadingKind
+from engine.space import canonical_ap
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MAX_BYTES = 1 << 20
+MAX_RECORDS = 10_000
+
+_T = TypeVar("_T")
+_Count = Annotated[int, msgspec.Meta(ge=-1, le=MAX_COUNT)]
+_Pulses = Annotated[int, msgspec.Meta(ge=0, le=MAX_COUNT)]
+
+_BLANK = b" \t\r\n"
+_OBJECT = ord("{")
+_ARRAY = ord("[")
+_MSGPACK_ARRAYS = frozenset({*range(0x90, 0xA0), 0xDC, 0xDD})
+
+
+class _Association(msgspec.Struct, gc=False):
+    """An association without the person it is about."""
+
+    ap: str
+    event: str = "joined"
+    at: SourceTime = None
+    session: str | None = None
+
+
+class _Reading(msgspec.Struct, gc=False):
+    """A reading as it stands on the wire."""
+
+    sensor: str
+    channel: str = ""
+    occupied: bool | msgspec.UnsetType | None = msgspec.UNSET
+    motion: bool | _Pulses | msgspec.UnsetType = msgspec.UNSET
+    count: _Count | msgspec.UnsetType | None = msgspec.UNSET
+    online: bool | msgspec.UnsetType = msgspec.UNSET
+    at: SourceTime = None
+
+
+_json_identity = msgspec.json.Decoder(Identity).decode
+_msgpack_identity = msgspec.msgpack.Decoder(Identity).decode
+_json_batch = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_msgpack_batch = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
+_associations = (
+    msgspec.json.Decoder(_Association),
+    msgspec.msgpack.Decoder(_Association),
+)
+_readings = (msgspec.json.Decoder(_Reading), msgspec.msgpack.Decoder(_Reading))
+
+_KINDS = {"joined": ObservationKind.JOINED, "left": ObservationKind.LEFT}
+
+
+def records(payload: bytes) -> Sequence[Record]:
+    """Split a message into its records, still encoded.
+
+    A record of a JSON batch is a `Raw`, of a msgpack batch a `memoryview`, so that the
+    type and the first byte of a record tell its encoding.
+
+    Raises:
+        Malformed: An empty message.
+        TooLarge: More than `MAX_RECORDS`.
+    """
+    first = payload[0] if payload else 0
+    if first == _OBJECT:
+        return (payload,)
+    if first in _BLANK:
+        payload = payload.lstrip(_BLANK)
+        if not payload:
+            raise Malformed("the message is empty")
+        first = payload[0]
+    batch: Sequence[Record]
+    if first == _ARRAY:
+        batch = _json_batch(payload)
+    elif first in _MSGPACK_ARRAYS:
+        batch = [memoryview(raw) for raw in _msgpack_batch(payload)]
+    else:
+        return (payload,)
+    if len(batch) > MAX_RECORDS:
+        raise TooLarge(f"a batch holds at most {MAX_RECORDS} records")
+    return batch
+
+
+def identify(record: Record) -> Identity:
+    """Decode `login` and `device` alone; both None: a reading."""
+    if _is_json(record):
+        return _json_identity(record)
+    return _msgpack_identity(record)
+
+
+def observe(record: Record, now_ms: int) -> Sequence[Observation]:
+    """Decode what an association says beside the identity.
+
+    Raises:
+        Malformed: No access point, or an event of another name.
+        BadTime: `at` is no time, or in the future.
+    """
+    wire = _decode(record, _associations)
+    kind = _KINDS.get(wire.event)
+    if kind is None:
+        raise Malformed('"event" must be "joined" or "left"')
+    ap = canonical_ap(wire.ap)
+    if not ap:
+        raise Malformed('"ap" names no access point')
+    observed_ms = person_time(_time(wire.at, now_ms), now_ms)
+    return (Observation(kind, ap, observed_ms, wire.session or None),)
+
+
+def read(record: Record, topic: str, now_ms: int) -> Sequence[Reading]:
+    """Decode a reading; the topic says nothing here.
+
+    Raises:
+        Malformed: No sensor, or nothing that it measures.
+        BadTime: `at` is no time.
+    """
+    del topic
+    wire = _decode(record, _readings)
+    device = wire.sensor.strip().lower()
+    if not device:
+        raise Malformed('"sensor" names no sensor')
+    observed_ms = sensor_time(_time(wire.at, now_ms), now_ms)
+    found = [
+        Reading(device, kind, -1 if value is None else int(value), observed_ms, channel)
+        for kind, value, channel in (
+            (ReadingKind.PRESENCE, wire.occupied, wire.channel),
+            (ReadingKind.MOTION, wire.motion, wire.channel),
+            (ReadingKind.COUNT, wire.count, wire.channel),
+            (ReadingKind.HEALTH, wire.online, ""),
+        )
+        if not isinstance(value, msgspec.UnsetType)
+    ]
+    if not found:
+        raise Malformed('a reading has one of "occupied", "motion", "count", "online"')
+    return found
+
+
+def _is_json(record: Record) -> bool:
+    """Tell by type or first byte; "{" begins no msgpack map, so there is no third."""
+    if isinstance(record, msgspec.Raw):
+        return True
+    return len(record) > 0 and record[0] == _OBJECT
+
+
+def _decode(
+    record: Record,
+    decoders: tuple[msgspec.json.Decoder[_T], msgspec.msgpack.Decoder[_T]],
+) -> _T:
+    return decoders[0 if _is_json(record) else 1].decode(record)
+
+
+def _time(at: SourceTime, now_ms: int) -> int:
+    """Return the time of a record, which only its absence makes that of receipt."""
+    if at is None:
+        return now_ms
+    observed_ms = parse_time(at)
+    if observed_ms is None:
+        raise BadTime('"at" is no time: RFC 3339 with an offset, or since 1970')
+    return observed_ms
