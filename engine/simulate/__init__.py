@@ -1,0 +1,1 @@
+"""A seeded working day: people, radios and sensors that publish real messages."""
