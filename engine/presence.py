@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Protocol
 from engine.model import Fix, Move, ObservationKind, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 _AWAY = -1
 _BLOCK = 1024
@@ -126,6 +126,12 @@ class Presence:
             if isinstance(news, Move):
                 moves.append(news)
         return moves
+
+    def moves(self) -> Iterator[Move]:
+        """Yield where every subject is by what is known here, for an empty store."""
+        for subject, row in enumerate(self._lead):
+            if row != _AWAY and self._ap[row] is not None:
+                yield self._move(subject, row)
 
     def forget(self, subject: int, rows: Iterable[int]) -> None:
         """Clear what is known of a subject; it and its rows may be given away."""

@@ -553,15 +553,15 @@ def load_bindings(
         ConfigError: With file and line, where a row does not fit.
     """
     found: list[Binding] = []
-    seen: dict[tuple[str, str, str], int] = {}
+    seen: dict[tuple[str, str, str, str], int] = {}
     needed = ["source", "device", "space", "kind"]
     for line, row in _rows(path, needed, ["channel", "hold_s", "interval_s"]):
         where = f"{path.name}, line {line}"
-        key = (row["source"], row["device"].lower(), row["channel"])
+        key = (row["source"], row["device"].lower(), row["channel"], row["kind"])
         if not key[1] or key in seen:
             raise ConfigError(
                 f"{where}: device is empty, or bound before in line {seen.get(key)}; "
-                "give each channel of a device one row"
+                "give each channel and kind of a device one row"
             )
         seen[key] = line
         space = _space(where, row["space"], plan)
@@ -569,7 +569,7 @@ def load_bindings(
         hold_ms = desk_hold_ms if is_desk else room_hold_ms
         found.append(
             Binding(
-                *key,
+                *key[:3],
                 space,
                 _reading_kind(where, row["kind"]),
                 round(1000 * _seconds(where, "hold_s", row["hold_s"], hold_ms / 1000)),

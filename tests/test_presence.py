@@ -205,6 +205,17 @@ def test_a_forgotten_subject_leaves_nothing_to_who_gets_its_rows() -> None:
     assert place(floor.joined(1, 5)) == "north"
 
 
+def test_all_moves_tell_an_empty_store_where_everybody_is() -> None:
+    floor = Floor()
+    floor.joined(1, 0)
+    floor.joined(3, 5, 2)
+    floor.joined(2, 6)
+    places = {move.subject: move.space for move in floor.presence.moves()}
+    assert places == {"s-0": "south", "s-1": "hopper"}
+    floor.left(2, 7)
+    assert [move.subject for move in floor.presence.moves()] == ["s-1"]
+
+
 def test_expired_associations_are_cleared() -> None:
     floor = Floor()
     floor.joined(1, 0)

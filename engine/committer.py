@@ -1,0 +1,174 @@
+"""What the pipeline left → Redis, one call at a time; then, and only then, receipts.
+
+While one call is under way, further batches gather in the floors: the newest move of
+each subject, the changed channels. So what waits is bounded by people and channels, not
+by time, and the slower Redis is, the more each call carries.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from itertools import islice
+from time import perf_counter
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import structlog
+
+from engine.errors import StoreAway
+from engine.store.locations import Unseeded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from engine.model import Move
+    from engine.pipeline import Floor
+    from engine.store.locations import Locations
+
+log = structlog.get_logger(__name__)
+
+BATCH = 2_000
+"""Moves in one call: a script holds the server for some milliseconds at most."""
+CHANNELS = 5_000
+"""Channel rows in one call."""
+FIRST_WAIT_S, LAST_WAIT_S = 0.05, 2.0
+"""Back-off while Redis is away, doubled each time, with jitter."""
+
+
+class Receipt(Protocol):
+    """What a link gives with a batch: to be called when its effect is durable."""
+
+    def done(self) -> None:
+        """Acknowledge."""
+
+
+class Committer:
+    """Commits the floors of all tenants. One task runs it.
+
+    Attributes:
+        away_since_ms: Since when Redis has not answered; None while it does.
+    """
+
+    def __init__(
+        self,
+        floors: Iterable[Floor],
+        keys: dict[str, Sequence[bytes]],
+        locations: Locations,
+        *,
+        clock_ms: Callable[[], int],
+        timed: Callable[[str, float], None],
+    ) -> None:
+        self._floors = list(floors)
+        self._keys = keys
+        self._locations = locations
+        self._clock_ms = clock_ms
+        self._timed = timed
+        self._receipts: list[Receipt] = []
+        self._wake = asyncio.Event()
+        self.away_since_ms: int | None = None
+        self.moves_written = 0
+        self.moves_refused = 0
+
+    def add(self, receipt: Receipt | None = None) -> None:
+        """Commit what the floors hold now; then give the receipt back."""
+        if receipt is not None:
+            self._receipts.append(receipt)
+        self._wake.set()
+
+    async def flush(self) -> None:
+        """Return when what the floors hold now is in Redis."""
+        done = _Waiter()
+        self.add(done)
+        await done.future
+
+    async def run(self) -> None:
+        """Commit for ever.
+
+        When it is cancelled, open receipts stay unacknowledged: the broker sends those
+        messages again.
+        """
+        wait_s = FIRST_WAIT_S
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            receipts, self._receipts = self._receipts, []
+            try:
+                for floor in self._floors:
+                    await self._commit(floor)
+            except StoreAway:
+                self._receipts = receipts + self._receipts
+                if self.away_since_ms is None:
+                    self.away_since_ms = self._clock_ms()
+                    log.warning("store_away", role="locations")
+                await asyncio.sleep(wait_s * random.uniform(0.5, 1))  # noqa: S311 - jitter
+                wait_s = min(2 * wait_s, LAST_WAIT_S)
+                self._wake.set()
+                continue
+            if self.away_since_ms is not None:
+                self.away_since_ms = None
+                wait_s = FIRST_WAIT_S
+                log.info("store_back", role="locations")
+            for receipt in receipts:
+                receipt.done()
+
+    async def seed(self, floor: Floor) -> None:
+        """Tell a `locations` server that has forgotten it who shares, and all we know.
+
+        Raises:
+            StoreAway: It went away again.
+        """
+        await self._locations.admit(floor.tenant, floor.consent)
+        for move in floor.presence.moves():
+            floor.moves.setdefault(move.subject, move)
+        floor.dirty.update(range(len(self._keys[floor.tenant])))
+
+    async def _commit(self, floor: Floor) -> None:
+        while floor.moves or floor.dirty:
+            moves, floor.moves = _take(floor.moves, BATCH)
+            channels = [
+                floor.dirty.pop() for _ in range(min(len(floor.dirty), CHANNELS))
+            ]
+            try:
+                await self._write(floor, list(moves.values()), channels)
+            except (StoreAway, Unseeded) as error:
+                floor.dirty.update(channels)
+                for subject, move in moves.items():
+                    # Who withdrew meanwhile is gone; a newer move is kept.
+                    if subject in floor.consent:
+                        floor.moves.setdefault(subject, move)
+                if isinstance(error, StoreAway):
+                    raise
+                await self.seed(floor)
+
+    async def _write(
+        self, floor: Floor, moves: Sequence[Move], channels: Sequence[int]
+    ) -> None:
+        start = perf_counter()
+        keys = self._keys[floor.tenant]
+        rows = floor.occupancy.export(np.array(channels, np.int32))
+        written = await self._locations.commit(
+            floor.tenant, moves, [keys[channel] for channel in channels], rows
+        )
+        self._timed("commit", perf_counter() - start)
+        self.moves_written += written.written
+        self.moves_refused += written.refused
+
+
+class _Waiter:
+    """A receipt that wakes a coroutine."""
+
+    def __init__(self) -> None:
+        self.future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def done(self) -> None:
+        if not self.future.done():
+            self.future.set_result(None)
+
+
+def _take(moves: dict[str, Move], most: int) -> tuple[dict[str, Move], dict[str, Move]]:
+    """Split the moves into the first ones and the rest."""
+    if len(moves) <= most:
+        return moves, {}
+    first = dict(islice(moves.items(), most))
+    return first, dict(islice(moves.items(), most, None))

@@ -1,0 +1,364 @@
+"""The path itself: five stages, each taking what the one before returns.
+
+A plain function, with no await inside: no other task ever sees a batch half applied,
+and nothing raw outlives the call. What it leaves behind is state (presence, occupancy)
+and, for the committer, the newest move of each subject and the channels that changed.
+"""
+
+from __future__ import annotations
+
+from time import perf_counter
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from engine.errors import UnknownName
+from engine.ingest.formats import REFUSALS, reason_of
+from engine.model import Move, Outcome, ReadingFlag, ReadingKind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from engine.ingest.formats import Format, Record
+    from engine.locate.association import Association
+    from engine.model import Fix, Person, Reading, Sighting
+    from engine.occupancy import Occupancy
+    from engine.presence import Presence
+    from engine.privacy.consent import Consent
+    from engine.space import Binding
+
+
+class Message(Protocol):
+    """What a link or webhook hands over."""
+
+    @property
+    def topic(self) -> str:
+        """The MQTT topic; "" for a webhook."""
+
+    @property
+    def payload(self) -> bytes:
+        """The bytes, as they came."""
+
+    @property
+    def retain(self) -> bool:
+        """Whether the broker replayed it."""
+
+
+class Tally:
+    """What became of a source's events: plain counts, read when metrics are scraped."""
+
+    __slots__ = ("by_outcome", "by_reason")
+
+    def __init__(self) -> None:
+        self.by_outcome = dict.fromkeys(Outcome, 0)
+        self.by_reason: dict[str, int] = {}
+
+    def add(self, outcome: Outcome, number: int = 1) -> None:
+        """Count events."""
+        self.by_outcome[outcome] += number
+
+    def refuse(self, error: BaseException) -> None:
+        """Count an event that is refused, by its reason."""
+        reason = reason_of(error)
+        self.by_outcome[Outcome.INVALID] += 1
+        self.by_reason[reason] = self.by_reason.get(reason, 0) + 1
+
+
+class Floor:
+    """The state of one tenant, and what of it waits to be stored.
+
+    Attributes:
+        moves: Newest move by subject, at most one for each opted-in person.
+        dirty: Channels whose stored row changed, at most one for each channel.
+    """
+
+    def __init__(
+        self,
+        *,
+        tenant: str,
+        consent: Consent,
+        locator: Association,
+        presence: Presence,
+        occupancy: Occupancy,
+    ) -> None:
+        self.tenant = tenant
+        self.consent = consent
+        self.locator = locator
+        self.presence = presence
+        self.occupancy = occupancy
+        self.moves: dict[str, Move] = {}
+        self.dirty: set[int] = set()
+
+    def confirm(self, now_ms: int) -> None:
+        """Believe the returns that nothing contradicted; about once a second."""
+        for move in self.presence.confirm(now_ms):
+            self.moves[move.subject] = move
+
+    def forget(self, person: Person) -> None:
+        """Erase a person along the whole path: gate, presence, what waits."""
+        subject = self.consent.subject_of(person.subject)
+        if subject is not None:
+            rows = self.consent.withdraw(person)
+            self.presence.forget(subject, rows)
+        self.moves.pop(person.subject, None)
+
+
+class Stream:
+    """One configured source of one tenant: its format, its sensors, its tally."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        floor: Floor,
+        form: Format,
+        bindings: Iterable[tuple[int, Binding]] = (),
+    ) -> None:
+        self.name = name
+        self.floor = floor
+        self.form = form
+        self.tally = Tally()
+        self._channel: dict[ReadingKind, dict[str, int]] = {k: {} for k in ReadingKind}
+        self._channels_by_device: dict[str, tuple[int, ...]] = {}
+        for channel, binding in bindings:
+            device = binding.device
+            self._channel[binding.kind][_key(device, binding.channel)] = channel
+            others = self._channels_by_device.get(device, ())
+            self._channels_by_device[device] = (*others, channel)
+
+    def channel(self, reading: Reading) -> int | None:
+        """Return the channel that a reading is bound to, None where it is to none."""
+        key = _key(reading.device, reading.channel)
+        return self._channel[reading.kind].get(key)
+
+    def channels_of(self, device: str) -> tuple[int, ...]:
+        """Return every channel of a device."""
+        return self._channels_by_device.get(device, ())
+
+
+class Route(NamedTuple):
+    """Where the messages of one topic filter go.
+
+    Attributes:
+        stream: Their source.
+        base: Characters that every topic of the filter begins with; see `base_of`.
+    """
+
+    stream: Stream
+    base: int
+
+
+def _key(device: str, channel: str) -> str:
+    return f"{device}/{channel}" if channel else device
+
+
+class _Admitted(NamedTuple):
+    """A record about someone who opted in: the only ones that are decoded whole."""
+
+    stream: Stream
+    row: int
+    record: Record
+
+
+class _Anonymous(NamedTuple):
+    """A record about no person."""
+
+    stream: Stream
+    record: Record
+    topic: str
+    """Without the base of the source."""
+    retained: bool
+
+
+class Pipeline:
+    """Runs batches; `timed` takes a stage and the seconds that a batch spent in it."""
+
+    def __init__(self, timed: Callable[[str, float], None]) -> None:
+        self._timed = timed
+        self.unrouted = 0
+        """Messages that no stream wanted."""
+
+    def run(
+        self,
+        messages: Sequence[Message],
+        find: Callable[[str], Route | None],
+        now_ms: int,
+    ) -> None:
+        """Take the messages of one chunk through every stage.
+
+        Nothing a sender does raises here: what cannot be used is counted and dropped.
+        """
+        start = perf_counter()
+        admitted, anonymous = self._decide(messages, find)
+        decided = perf_counter()
+        sightings = _observe(admitted, now_ms)
+        fixes = _place(sightings)
+        placed = perf_counter()
+        _settle(fixes, now_ms)
+        settled = perf_counter()
+        _count(_read(anonymous, now_ms), now_ms)
+        counted = perf_counter()
+        self._timed("decide", decided - start)
+        self._timed("place", placed - decided)
+        self._timed("settle", settled - placed)
+        self._timed("count", counted - settled)
+
+    def _decide(
+        self,
+        messages: Sequence[Message],
+        find: Callable[[str], Route | None],
+    ) -> tuple[list[_Admitted], list[_Anonymous]]:
+        """Decode identities alone, and keep only who opted in and what is nobody's."""
+        admitted: list[_Admitted] = []
+        anonymous: list[_Anonymous] = []
+        for message in messages:
+            topic = message.topic
+            route = find(topic)
+            if route is None:
+                self.unrouted += 1
+                continue
+            stream, base = route
+            try:
+                records = stream.form.split(message.payload)
+            except REFUSALS as error:
+                stream.tally.refuse(error)
+                continue
+            identify = stream.form.identify
+            if identify is None:
+                rest, retained = topic[base:], message.retain
+                anonymous += [
+                    _Anonymous(stream, record, rest, retained) for record in records
+                ]
+                continue
+            admit = stream.floor.consent.admit
+            for record in records:
+                try:
+                    identity = identify(record)
+                except REFUSALS as error:
+                    stream.tally.refuse(error)
+                    continue
+                if identity.login is None and identity.device is None:
+                    anonymous.append(
+                        _Anonymous(stream, record, topic[base:], message.retain)
+                    )
+                    continue
+                row = admit(identity)
+                if row >= 0:
+                    admitted.append(_Admitted(stream, row, record))
+                else:
+                    stream.tally.by_outcome[Outcome.DISPOSED] += 1
+        return admitted, anonymous
+
+
+def _observe(
+    admitted: Sequence[_Admitted], now_ms: int
+) -> list[tuple[Stream, Sighting]]:
+    """Decode the rest of each admitted record; its identity ends here."""
+    sightings: list[tuple[Stream, Sighting]] = []
+    for stream, row, record in admitted:
+        assert stream.form.observe is not None  # noqa: S101 - it names people
+        try:
+            observations = stream.form.observe(record, now_ms)
+        except REFUSALS as error:
+            stream.tally.refuse(error)
+            continue
+        sighting = stream.floor.consent.sighting
+        sightings += [(stream, sighting(row, seen)) for seen in observations]
+    return sightings
+
+
+def _place(sightings: Iterable[tuple[Stream, Sighting]]) -> list[tuple[Stream, Fix]]:
+    """Find where each sighting is."""
+    fixes: list[tuple[Stream, Fix]] = []
+    for stream, sighting in sightings:
+        fix = stream.floor.locator.place(sighting)
+        if fix is None:
+            stream.tally.refuse(UnknownName())
+        else:
+            fixes.append((stream, fix))
+    return fixes
+
+
+def _settle(fixes: Iterable[tuple[Stream, Fix]], now_ms: int) -> None:
+    """Let each fix move its subject; the newest move of each waits for the store."""
+    for stream, fix in fixes:
+        floor = stream.floor
+        news = floor.presence.settle(fix, now_ms)
+        if isinstance(news, Move):
+            floor.moves[news.subject] = news
+            stream.tally.by_outcome[Outcome.APPLIED] += 1
+        else:
+            stream.tally.by_outcome[news] += 1
+
+
+class _Columns:
+    """The readings of one stream in a batch, as `Occupancy.apply` takes them."""
+
+    __slots__ = ("channels", "flags", "observed_ms", "values")
+
+    def __init__(self) -> None:
+        self.channels: list[int] = []
+        self.values: list[int] = []
+        self.observed_ms: list[int] = []
+        self.flags: list[int] = []
+
+
+def _read(anonymous: Iterable[_Anonymous], now_ms: int) -> dict[Stream, _Columns]:
+    """Decode readings and find the channel of each; health is applied at once."""
+    columns: dict[Stream, _Columns] = {}
+    for stream, record, topic, retained in anonymous:
+        if stream.form.read is None:
+            stream.tally.by_outcome[Outcome.DISPOSED] += 1
+            continue
+        try:
+            readings = stream.form.read(record, topic, now_ms)
+        except REFUSALS as error:
+            stream.tally.refuse(error)
+            continue
+        own = columns.get(stream)
+        if own is None:
+            own = columns[stream] = _Columns()
+        bound = not readings
+        for reading in readings:
+            flags = reading.flags | (ReadingFlag.RETAINED if retained else 0)
+            if reading.kind is ReadingKind.HEALTH:
+                bound |= _set_health(stream, reading, flags, now_ms)
+                continue
+            channel = stream.channel(reading)
+            if channel is not None:
+                bound = True
+                own.channels.append(channel)
+                own.values.append(reading.value)
+                own.observed_ms.append(reading.observed_at_ms)
+                own.flags.append(flags)
+        if not bound:
+            stream.tally.refuse(UnknownName())
+    return columns
+
+
+def _set_health(stream: Stream, reading: Reading, flags: int, now_ms: int) -> bool:
+    """Take in that a device is on or off; return whether it is bound to a space."""
+    channels = stream.channels_of(reading.device)
+    if channels:
+        floor = stream.floor
+        changed = floor.occupancy.set_online(
+            channels,
+            bool(reading.value),
+            reading.observed_at_ms,
+            now_ms,
+            retained=bool(flags & ReadingFlag.RETAINED),
+        )
+        floor.dirty.update(changed.tolist())
+        stream.tally.add(Outcome.APPLIED if len(changed) else Outcome.DUPLICATE)
+    return bool(channels)
+
+
+def _count(columns: dict[Stream, _Columns], now_ms: int) -> None:
+    """Apply the readings of each stream to the occupancy of its floor."""
+    for stream, own in columns.items():
+        if own.channels:
+            applied = stream.floor.occupancy.apply(
+                own.channels, own.values, own.observed_ms, own.flags, now_ms
+            )
+            stream.floor.dirty.update(applied.changed.tolist())
+            stream.tally.add(Outcome.APPLIED, applied.applied)
+            stream.tally.add(Outcome.DUPLICATE, applied.duplicate)
+            stream.tally.add(Outcome.LATE, applied.late)
