@@ -53,14 +53,12 @@ class Committer:
     def __init__(
         self,
         floors: Iterable[Floor],
-        keys: dict[str, Sequence[bytes]],
         locations: Locations,
         *,
         clock_ms: Callable[[], int],
         timed: Callable[[str, float], None],
     ) -> None:
         self._floors = list(floors)
-        self._keys = keys
         self._locations = locations
         self._clock_ms = clock_ms
         self._timed = timed
@@ -121,7 +119,7 @@ class Committer:
         await self._locations.admit(floor.tenant, floor.consent)
         for move in floor.presence.moves():
             floor.moves.setdefault(move.subject, move)
-        floor.dirty.update(range(len(self._keys[floor.tenant])))
+        floor.dirty.update(range(len(floor.channels)))
 
     async def _commit(self, floor: Floor) -> None:
         while floor.moves or floor.dirty:
@@ -145,10 +143,9 @@ class Committer:
         self, floor: Floor, moves: Sequence[Move], channels: Sequence[int]
     ) -> None:
         start = perf_counter()
-        keys = self._keys[floor.tenant]
         rows = floor.occupancy.export(np.array(channels, np.int32))
         written = await self._locations.commit(
-            floor.tenant, moves, [keys[channel] for channel in channels], rows
+            floor.tenant, moves, [floor.channels.key(c) for c in channels], rows
         )
         self._timed("commit", perf_counter() - start)
         self.moves_written += written.written

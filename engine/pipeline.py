@@ -7,23 +7,27 @@ and, for the committer, the newest move of each subject and the channels that ch
 
 from __future__ import annotations
 
+from array import array
 from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+import numpy as np
+
 from engine.errors import UnknownName
 from engine.ingest.formats import REFUSALS, reason_of
+from engine.locate.association import Association
 from engine.model import Move, Outcome, ReadingFlag, ReadingKind
+from engine.occupancy import Occupancy
+from engine.presence import Presence
+from engine.privacy.consent import Consent
+from engine.space import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from engine.ingest.formats import Format, Record
-    from engine.locate.association import Association
     from engine.model import Fix, Person, Reading, Sighting
-    from engine.occupancy import Occupancy
-    from engine.presence import Presence
-    from engine.privacy.consent import Consent
-    from engine.space import Binding
+    from engine.space import AccessPoint, Binding, Plan
 
 
 class Message(Protocol):
@@ -62,28 +66,94 @@ class Tally:
         self.by_reason[reason] = self.by_reason.get(reason, 0) + 1
 
 
+class Channels:
+    """What the sensor channels of a tenant are called.
+
+    The names are kept once, for look-ups and for the store; everything else about a
+    channel is in the arrays of `Occupancy`.
+    """
+
+    def __init__(self, bindings: Sequence[Binding]) -> None:
+        groups: dict[tuple[str, ReadingKind], int] = {}
+        self._names = [_name(b.device, b.channel) for b in bindings]
+        self._group = array(
+            "H", [groups.setdefault((b.source, b.kind), len(groups)) for b in bindings]
+        )
+        self._groups = list(groups)
+
+    def __len__(self) -> int:
+        """Return how many there are; their numbers are below it."""
+        return len(self._names)
+
+    def key(self, channel: int) -> str:
+        """Return the name of a channel in the store: `source/kind/device[#channel]`."""
+        source, kind = self._groups[self._group[channel]]
+        return f"{source}/{kind.name.lower()}/{self._names[channel]}"
+
+    def of(self, source: str) -> Iterator[tuple[ReadingKind, str, int]]:
+        """Yield kind, name and number of every channel of a source."""
+        for channel, name in enumerate(self._names):
+            owner, kind = self._groups[self._group[channel]]
+            if owner == source:
+                yield kind, name, channel
+
+
+def _name(device: str, channel: str) -> str:
+    """Return the name of a channel; "#" can be part of no topic and of no binding."""
+    return f"{device}#{channel}" if channel else device
+
+
 class Floor:
     """The state of one tenant, and what of it waits to be stored.
+
+    Args:
+        tenant: Its id.
+        plan: Its spaces.
+        access_points: Where each access point is, by canonical name.
+        bindings: The sensor channels, in the order of their numbers.
+        settle_ms, stale_ms, retention_ms: See `Presence`.
+        stale_floor_ms: See `Occupancy`.
 
     Attributes:
         moves: Newest move by subject, at most one for each opted-in person.
         dirty: Channels whose stored row changed, at most one for each channel.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one tenant's whole description
         self,
-        *,
         tenant: str,
-        consent: Consent,
-        locator: Association,
-        presence: Presence,
-        occupancy: Occupancy,
+        plan: Plan,
+        *,
+        access_points: Mapping[str, AccessPoint] | None = None,
+        bindings: Sequence[Binding] = (),
+        settle_ms: int = 90_000,
+        stale_ms: int = 900_000,
+        retention_ms: int = 86_400_000,
+        stale_floor_ms: int = 600_000,
     ) -> None:
         self.tenant = tenant
-        self.consent = consent
-        self.locator = locator
-        self.presence = presence
-        self.occupancy = occupancy
+        self.plan = plan
+        self.channels = Channels(bindings)
+        self.consent = Consent()
+        self.locator = Association(access_points or {})
+        self.presence = Presence(
+            self.consent,
+            [space.id for space in plan.spaces],
+            settle_ms=settle_ms,
+            stale_ms=stale_ms,
+            retention_ms=retention_ms,
+        )
+        counted = (Kind.ROOM, Kind.AREA, Kind.DESK)
+        self.occupancy = Occupancy(
+            parent=plan.parent,
+            desk=np.array([space.kind is Kind.DESK for space in plan.spaces]),
+            counted=np.array([space.kind in counted for space in plan.spaces]),
+            kind=np.array([b.kind for b in bindings], np.uint8),
+            space=np.array([b.space for b in bindings], np.int32),
+            hold_ms=np.array([b.hold_ms for b in bindings], np.int64),
+            interval_ms=np.array([b.interval_ms for b in bindings], np.int64),
+            stale_floor_ms=stale_floor_ms,
+        )
         self.moves: dict[str, Move] = {}
         self.dirty: set[int] = set()
 
@@ -110,28 +180,30 @@ class Stream:
         name: str,
         floor: Floor,
         form: Format,
-        bindings: Iterable[tuple[int, Binding]] = (),
     ) -> None:
         self.name = name
         self.floor = floor
         self.form = form
         self.tally = Tally()
         self._channel: dict[ReadingKind, dict[str, int]] = {k: {} for k in ReadingKind}
-        self._channels_by_device: dict[str, tuple[int, ...]] = {}
-        for channel, binding in bindings:
-            device = binding.device
-            self._channel[binding.kind][_key(device, binding.channel)] = channel
-            others = self._channels_by_device.get(device, ())
-            self._channels_by_device[device] = (*others, channel)
+        self._rest_of: dict[str, tuple[int, ...]] = {}
+        """Channels of a device below the device itself, where it has any."""
+        for kind, known, channel in floor.channels.of(name):
+            self._channel[kind][known] = channel
+            device, below, _ = known.partition("#")
+            if below:
+                self._rest_of[device] = (*self._rest_of.get(device, ()), channel)
 
     def channel(self, reading: Reading) -> int | None:
         """Return the channel that a reading is bound to, None where it is to none."""
-        key = _key(reading.device, reading.channel)
-        return self._channel[reading.kind].get(key)
+        name = _name(reading.device, reading.channel)
+        return self._channel[reading.kind].get(name)
 
     def channels_of(self, device: str) -> tuple[int, ...]:
         """Return every channel of a device."""
-        return self._channels_by_device.get(device, ())
+        own = (channels.get(device) for channels in self._channel.values())
+        whole = [channel for channel in own if channel is not None]
+        return (*whole, *self._rest_of.get(device, ()))
 
 
 class Route(NamedTuple):
@@ -144,10 +216,6 @@ class Route(NamedTuple):
 
     stream: Stream
     base: int
-
-
-def _key(device: str, channel: str) -> str:
-    return f"{device}/{channel}" if channel else device
 
 
 class _Admitted(NamedTuple):

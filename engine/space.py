@@ -558,10 +558,12 @@ def load_bindings(
     for line, row in _rows(path, needed, ["channel", "hold_s", "interval_s"]):
         where = f"{path.name}, line {line}"
         key = (row["source"], row["device"].lower(), row["channel"], row["kind"])
-        if not key[1] or key in seen:
+        if not key[1] or "#" in key[1]:
+            raise ConfigError(f"{where}: device is empty or holds a '#'")
+        if key in seen:
             raise ConfigError(
-                f"{where}: device is empty, or bound before in line {seen.get(key)}; "
-                "give each channel and kind of a device one row"
+                f"{where}: bound before in line {seen[key]}; give each channel and "
+                "kind of a device one row"
             )
         seen[key] = line
         space = _space(where, row["space"], plan)

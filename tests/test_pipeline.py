@@ -1,0 +1,248 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.ingest.formats import FORMATS, base_of
+from engine.ingest.routing import Routes
+from engine.model import Move, Person, ReadingKind, State
+from engine.pipeline import Floor, Pipeline, Route, Stream
+from engine.space import AccessPoint, Binding
+from tests.building import small_plan
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+NOW = 1_800_000_000_000
+ADA = Person("s-ada", "ada", "Ada", ("a483e7112233",), 0)
+BOB = Person("s-bob", "bob", "Bob", (), 0)
+
+
+class Message(NamedTuple):
+    topic: str
+    payload: bytes
+    retain: bool = False
+
+
+class Site:
+    """A tenant with a Wi-Fi and sensor source and a Zigbee one."""
+
+    def __init__(self) -> None:
+        plan = small_plan()
+        space = plan.space_by_id
+        presence, motion, count = (
+            ReadingKind.PRESENCE,
+            ReadingKind.MOTION,
+            ReadingKind.COUNT,
+        )
+        self.plan = plan
+        self.floor = Floor(
+            "acme",
+            plan,
+            access_points={
+                "ap-1": AccessPoint(space["hq-1-north"], 70),
+                "ap-2": AccessPoint(space["hq-1-hopper"], 80),
+            },
+            bindings=[
+                Binding("own", "desk-1", "", space["hq-1-desk-1"], presence, 0, 0),
+                Binding("own", "cam", "left", space["hq-1-hopper"], count, 0, 0),
+                Binding("own", "cam", "right", space["hq-1-lovelace"], count, 0, 0),
+                Binding("z2m", "hall/pir", "", space["hq-1-desk-2"], motion, 60_000, 0),
+                Binding("z2m", "seat", "", space["hq-1-desk-3"], presence, 0, 0),
+            ],
+        )
+        self.own = Stream(name="own", floor=self.floor, form=FORMATS["livefloor"])
+        self.z2m = Stream(name="z2m", floor=self.floor, form=FORMATS["zigbee2mqtt"])
+        self.routes: Routes[Route] = Routes()
+        for stream, topics in ((self.own, "acme/#"), (self.z2m, "zigbee2mqtt/#")):
+            about_people = stream.form.identify is not None
+            route = Route(stream, len(base_of(topics)))
+            self.routes.add(topics, route, about_people=about_people)
+        self.stages: list[str] = []
+        self.pipeline = Pipeline(lambda stage, _: self.stages.append(stage))
+
+    def run(self, *messages: Message, now_ms: int = NOW) -> None:
+        self.pipeline.run(messages, self.routes.find, now_ms)
+
+    def send(self, *events: object, now_ms: int = NOW) -> None:
+        messages = [Message("acme/x", msgspec.json.encode(e)) for e in events]
+        self.run(*messages, now_ms=now_ms)
+
+    def state(self, space: str) -> State:
+        self.floor.occupancy.tick(NOW)
+        return State(self.floor.occupancy.state[self.plan.space_by_id[space]])
+
+    def outcomes(self) -> dict[str, int]:
+        return {o.value: n for o, n in self.own.tally.by_outcome.items() if n}
+
+
+def test_who_opted_in_moves_and_nobody_else() -> None:
+    site = Site()
+    site.floor.consent.grant(ADA)
+    site.send(
+        {"login": "ada", "ap": "AP-1", "at": NOW - 5},
+        {"login": "eve", "ap": "AP-1", "at": NOW - 5},
+        {"device": "02:00:00:00:00:01", "ap": "AP-2"},
+    )
+    assert site.floor.moves == {
+        "s-ada": Move("s-ada", NOW - 5, "hq-1-north", 70, "ap-1")
+    }
+    assert site.outcomes() == {"applied": 1, "disposed": 2}
+
+
+def test_only_the_newest_move_of_a_subject_waits() -> None:
+    site = Site()
+    site.floor.consent.grant(ADA)
+    site.send(*({"login": "ada", "ap": "ap-1", "at": NOW - n} for n in (9, 3, 5)))
+    assert [m.observed_at_ms for m in site.floor.moves.values()] == [NOW - 3]
+    assert site.outcomes() == {"applied": 2, "late": 1}
+
+
+def test_readings_reach_the_space_that_their_channel_watches() -> None:
+    site = Site()
+    site.send(
+        [
+            {"sensor": "desk-1", "occupied": True},
+            {"sensor": "cam", "channel": "left", "count": 3},
+            {"sensor": "cam", "channel": "right", "count": 0},
+        ]
+    )
+    site.run(
+        Message("zigbee2mqtt/hall/pir/availability", b"offline"),
+        Message("zigbee2mqtt/Seat", b'{"presence":false}'),
+    )
+    assert site.state("hq-1-desk-1") is State.OCCUPIED
+    assert site.state("hq-1-hopper") is State.OCCUPIED
+    assert site.state("hq-1-lovelace") is State.FREE
+    assert site.state("hq-1-desk-2") is State.OFFLINE
+    assert site.state("hq-1-desk-3") is State.FREE
+    assert site.floor.dirty == {0, 1, 2, 3, 4}
+    assert site.outcomes() == {"applied": 3}
+
+
+def test_health_speaks_for_every_channel_of_a_device() -> None:
+    site = Site()
+    site.send({"sensor": "cam", "channel": "left", "count": 3})
+    site.send({"sensor": "cam", "online": False})
+    assert site.state("hq-1-hopper") is State.OFFLINE
+    assert site.state("hq-1-lovelace") is State.OFFLINE
+
+
+def test_a_retained_reading_never_counts_as_motion() -> None:
+    site = Site()
+    site.run(Message("zigbee2mqtt/seat", b'{"presence":true}', retain=True))
+    assert site.state("hq-1-desk-3") in (State.LIKELY, State.OCCUPIED)
+    site.run(Message("zigbee2mqtt/seat", b'{"presence":false}'))
+    assert site.state("hq-1-desk-3") is State.FREE
+
+
+@pytest.mark.parametrize(
+    ("event", "reason"),
+    [
+        ({"login": "ada", "ap": "ap-9"}, "unknown_name"),
+        ({"login": "ada"}, "malformed"),
+        ({"sensor": "desk-9", "occupied": True}, "unknown_name"),
+        ({"login": "ada", "ap": "ap-1", "at": NOW + 3_600_000}, "bad_time"),
+        ([1], "malformed"),
+        (7, "malformed"),
+    ],
+)
+def test_what_cannot_be_used_is_counted_by_its_reason(
+    event: object, reason: str
+) -> None:
+    site = Site()
+    site.floor.consent.grant(ADA)
+    site.send(event)
+    assert site.own.tally.by_reason == {reason: 1}
+    assert site.outcomes() == {"invalid": 1}
+    assert not site.floor.moves
+    assert not site.floor.dirty
+
+
+def test_a_message_that_nobody_wants_is_counted() -> None:
+    site = Site()
+    site.run(Message("other/topic", b"{}"))
+    assert site.pipeline.unrouted == 1
+
+
+def test_every_stage_is_timed_once_a_batch() -> None:
+    site = Site()
+    site.send({"sensor": "desk-1", "occupied": True}, {"login": "x", "ap": "y"})
+    assert site.stages == ["decide", "place", "settle", "count"]
+
+
+def test_a_forgotten_person_leaves_nothing_that_waits() -> None:
+    site = Site()
+    site.floor.consent.grant(ADA)
+    site.floor.consent.grant(BOB)
+    site.send({"login": "ada", "ap": "ap-1"}, {"login": "bob", "ap": "ap-1"})
+    site.floor.forget(ADA)
+    assert set(site.floor.moves) == {"s-bob"}
+    site.send({"login": "ada", "ap": "ap-2"})
+    assert set(site.floor.moves) == {"s-bob"}
+    assert [m.subject for m in site.floor.presence.moves()] == ["s-bob"]
+
+
+def test_a_channel_has_one_name_in_the_store() -> None:
+    channels = Site().floor.channels
+    assert [channels.key(n) for n in range(len(channels))] == [
+        "own/presence/desk-1",
+        "own/count/cam#left",
+        "own/count/cam#right",
+        "z2m/motion/hall/pir",
+        "z2m/presence/seat",
+    ]
+
+
+EVENTS: Sequence[object] = [
+    {"login": "ada", "ap": "ap-1", "at": NOW - 9_000},
+    {"device": "a4-83-e7-11-22-33", "ap": "ap-2", "at": NOW - 8_000},
+    {"sensor": "desk-1", "occupied": True, "at": NOW - 7_000},
+    {"sensor": "cam", "channel": "left", "count": 2, "at": NOW - 6_000},
+    {"login": "ada", "ap": "ap-1", "event": "left", "at": NOW - 5_000},
+]
+STRANGER = st.fixed_dictionaries(
+    {
+        "ap": st.sampled_from(["ap-1", "ap-2", "ap-7", ""]),
+        "at": st.integers(NOW - 10_000, NOW),
+        "event": st.sampled_from(["joined", "left"]),
+    },
+    optional={
+        "login": st.text(max_size=12).map(lambda text: f"x-{text}"),
+        "session": st.text(max_size=4),
+    },
+).flatmap(
+    lambda event: st.integers(0, 2**40).map(lambda n: {**event, "device": f"{n:012x}"})
+)
+
+
+@given(
+    st.lists(st.tuples(STRANGER, STRANGER, st.integers(0, len(EVENTS))), max_size=12)
+)
+def test_what_strangers_do_changes_nothing_but_their_number(
+    strangers: list[tuple[dict[str, object], dict[str, object], int]],
+) -> None:
+    def after(version: int) -> tuple[object, ...]:
+        site = Site()
+        site.floor.consent.grant(ADA)
+        stream = list(EVENTS)
+        for stranger in strangers:
+            stream.insert(int(stranger[2]), stranger[version])
+        site.send(*stream)
+        floor = site.floor
+        floor.occupancy.tick(NOW)
+        return (
+            floor.moves,
+            floor.dirty,
+            list(floor.presence.moves()),
+            floor.occupancy.state.tolist(),
+            site.own.tally.by_outcome,
+            site.own.tally.by_reason,
+            floor.consent.rows,
+        )
+
+    assert after(0) == after(1)
