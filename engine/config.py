@@ -9,7 +9,7 @@ own, named here, so that the configuration can be shown and shared.
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 - read at run time by msgspec
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
@@ -191,33 +191,28 @@ class Config(_Settings, frozen=True, kw_only=True):
     publish: Publish = Publish()
     auth: Auth = Auth()
     log: Log = Log()
-    folder: Path = Path()
-    """Where the file is; set by `load`."""
 
-    def path(self, path: Path) -> Path:
-        """Return a path of the file, relative to it."""
-        return self.folder / path
 
-    def secret(self, path: Path | None, variable: str | None) -> bytes | None:
-        """Return a secret from its file or environment variable, None for neither.
+def secret(path: Path | None, variable: str | None) -> bytes | None:
+    """Return a secret from its file or environment variable, None for neither.
 
-        Raises:
-            ConfigError: It is not there, or empty.
-        """
-        if path is not None:
-            try:
-                text = self.path(path).read_text("utf-8").strip()
-            except (OSError, UnicodeDecodeError):
-                raise ConfigError(f"{path}: the secret cannot be read") from None
-            if not text:
-                raise ConfigError(f"{path}: the secret is empty")
-            return text.encode()
-        if variable is not None:
-            text = os.environ.get(variable, "")
-            if not text:
-                raise ConfigError(f"environment variable {variable}: set the secret")
-            return text.encode()
-        return None
+    Raises:
+        ConfigError: It is not there, or empty.
+    """
+    if path is not None:
+        try:
+            text = path.read_text("utf-8").strip()
+        except (OSError, UnicodeDecodeError):
+            raise ConfigError(f"{path}: the secret cannot be read") from None
+        if not text:
+            raise ConfigError(f"{path}: the secret is empty")
+        return text.encode()
+    if variable is not None:
+        text = os.environ.get(variable, "")
+        if not text:
+            raise ConfigError(f"environment variable {variable}: set the secret")
+        return text.encode()
+    return None
 
 
 def load(path: Path) -> Config:
@@ -240,10 +235,11 @@ def parse(data: bytes, path: Path) -> Config:
         ConfigError: With the file, the key, and what to write instead.
     """
     try:
-        config = msgspec.toml.decode(data, type=Config)
+        config = msgspec.toml.decode(
+            data, type=Config, dec_hook=lambda _, text: path.parent / text
+        )
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path.name}: {error}") from None
-    config = msgspec.structs.replace(config, folder=path.parent)
     for problem in _contradictions(config):
         raise ConfigError(f"{path.name}: {problem}")
     return config
