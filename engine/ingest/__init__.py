@@ -1,0 +1,1 @@
+"""The wire: links bring the bytes in, formats say what they mean."""
