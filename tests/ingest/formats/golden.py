@@ -1,0 +1,72 @@
+"""The golden samples, and a format applied to a message as the pipeline applies it.
+
+Beside each payload `name.json` (or `.txt`, `.bin`) stands `name.expect.json`: the topic
+after the source's base, the time of receipt, and what the message means.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+
+from engine.ingest.formats import FORMATS, Format
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from engine.model import Observation, Reading
+
+SAMPLES = Path(__file__).parent / "samples"
+NOW_MS = 1_772_442_000_000  # 2026-03-02 09:00 UTC, when all samples were received
+
+
+class Sample(NamedTuple):
+    format: Format
+    name: str
+    payload: bytes
+    topic: str
+    now_ms: int
+    meaning: dict[str, Any]
+
+
+def samples() -> Iterator[Sample]:
+    for expectation in sorted(SAMPLES.glob("*/*.expect.json")):
+        name = expectation.name.removesuffix(".expect.json")
+        [body] = (
+            path for path in expectation.parent.glob(f"{name}.*") if path != expectation
+        )
+        expected = json.loads(expectation.read_text())
+        yield Sample(
+            FORMATS[expectation.parent.name],
+            f"{expectation.parent.name}/{name}",
+            body.read_bytes(),
+            expected.pop("topic", ""),
+            expected.pop("now_ms"),
+            expected,
+        )
+
+
+GOLDEN = list(samples())
+
+
+def meaning_of(form: Format, payload: bytes, topic: str, now_ms: int) -> dict[str, Any]:
+    """Return identities, observations and readings, each only where there are some."""
+    found: dict[str, list[Any]] = {"identities": [], "observations": [], "readings": []}
+    for record in form.split(payload):
+        about_nobody = True
+        if form.identify is not None:
+            identity = form.identify(record)
+            found["identities"].append(msgspec.to_builtins(identity))
+            about_nobody = identity.login is None and identity.device is None
+        if about_nobody and form.read is not None:
+            found["readings"] += map(_plain, form.read(record, topic, now_ms))
+        elif form.observe is not None:
+            found["observations"] += map(_plain, form.observe(record, now_ms))
+    return {name: values for name, values in found.items() if values}
+
+
+def _plain(thing: Observation | Reading) -> dict[str, Any]:
+    return {**msgspec.to_builtins(thing), "kind": thing.kind.name}

@@ -1,0 +1,323 @@
+"""The contract that every format keeps.
+
+For each format, done or exempt:
+
+- samples of it under `samples/{format}/`, with what they must mean
+- a bound for the size of a message, and of a batch
+- whatever the bytes are, only `REFUSALS` come out, and within reasonable time
+- no error text holds any part of a payload
+- the identity is decoded alone: the rest of a bystander's record may be anything
+- loss, order, duplicates: exempt, a format keeps nothing between two calls
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from functools import partial
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.errors import BadTime, Malformed, TooLarge, UnknownName
+from engine.ingest.formats import FORMATS, REFUSALS, Format, base_of, reason_of
+from engine.ingest.formats.wire import (
+    MAX_COUNT,
+    SENSOR_FUTURE_MS,
+    SENSOR_PAST_MS,
+)
+from engine.model import Identity, Observation, ReadingKind
+from tests.ingest.formats.golden import GOLDEN, NOW_MS, SAMPLES, Sample, meaning_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from engine.model import Reading
+
+every_format = pytest.mark.parametrize("form", FORMATS.values(), ids=FORMATS)
+every_sample = pytest.mark.parametrize(
+    "sample", GOLDEN, ids=[sample.name for sample in GOLDEN]
+)
+TOPICS = ["", "hall", "hall/availability", "1/device/a/event/up", "1/event/log"]
+MARKER = "Zq7-canary-Zq7"
+
+
+def refusals_of(form: Format, payload: bytes) -> Iterator[Exception]:
+    """Call every function of a format with every record; let only refusals through."""
+    try:
+        records = form.split(payload)
+    except REFUSALS as refusal:
+        yield refusal
+        records = [payload]  # the others must not rely on having been called after it
+    for record in records[:20]:
+        calls: list[Callable[[], Identity | Sequence[Observation | Reading]]] = []
+        if form.identify is not None:
+            calls.append(partial(form.identify, record))
+        if form.observe is not None:
+            calls.append(partial(form.observe, record, NOW_MS))
+        if form.read is not None:
+            calls += [partial(form.read, record, topic, NOW_MS) for topic in TOPICS]
+        for call in calls:
+            try:
+                found = call()
+            except REFUSALS as refusal:
+                yield refusal
+            else:
+                check_plausible(found)
+
+
+def check_plausible(found: Identity | Sequence[Observation | Reading]) -> None:
+    for thing in () if isinstance(found, Identity) else found:
+        assert thing.observed_at_ms <= NOW_MS + SENSOR_FUTURE_MS
+        if isinstance(thing, Observation):
+            assert thing.ap
+            assert thing.ap == thing.ap.lower()
+            assert thing.observed_at_ms <= NOW_MS
+            continue
+        assert thing.device
+        assert thing.device == thing.device.lower()
+        assert thing.observed_at_ms >= NOW_MS - SENSOR_PAST_MS
+        low, high = {
+            ReadingKind.PRESENCE: (-1, 1),
+            ReadingKind.MOTION: (0, MAX_COUNT),
+            ReadingKind.COUNT: (-1, MAX_COUNT),
+            ReadingKind.HEALTH: (0, 1),
+        }[thing.kind]
+        assert low <= thing.value <= high
+
+
+@every_sample
+def test_a_sample_means_what_stands_beside_it(sample: Sample) -> None:
+    form, _, payload, topic, now_ms, meaning = sample
+    assert meaning_of(form, payload, topic, now_ms) == meaning
+
+
+@every_format
+def test_every_format_has_samples(form: Format) -> None:
+    assert any(sample.format is form for sample in GOLDEN)
+
+
+def test_every_sample_is_read() -> None:
+    files = [path for path in SAMPLES.rglob("*") if path.is_file()]
+    assert len(files) == 2 * len(GOLDEN)
+
+
+@every_format
+def test_a_format_that_knows_persons_knows_what_they_did(form: Format) -> None:
+    assert (form.identify is None) == (form.observe is None)
+    assert form.observe is not None or form.read is not None
+
+
+@every_format
+def test_a_message_over_the_limit_is_too_large_whatever_it_holds(form: Format) -> None:
+    with pytest.raises(TooLarge):
+        form.split(b"{" * (form.max_bytes + 1))
+
+
+@every_format
+@settings(max_examples=150, deadline=None)
+@given(payload=st.binary(max_size=200))
+def test_random_bytes_are_read_or_refused(form: Format, payload: bytes) -> None:
+    list(refusals_of(form, payload))
+
+
+@every_sample
+def test_a_truncated_sample_is_read_or_refused(sample: Sample) -> None:
+    step = max(1, len(sample.payload) // 40)
+    for length in range(0, len(sample.payload), step):
+        list(refusals_of(sample.format, sample.payload[:length]))
+
+
+@every_sample
+def test_a_damaged_sample_is_read_or_refused(sample: Sample) -> None:
+    chance = random.Random(sample.name)  # noqa: S311 - seeded, decides about a test
+    for _ in range(60):
+        damaged = bytearray(sample.payload)
+        for _ in range(chance.randint(1, 4)):
+            if damaged:
+                damaged[chance.randrange(len(damaged))] = chance.randrange(256)
+        list(refusals_of(sample.format, bytes(damaged)))
+
+
+junk = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats(allow_nan=False)
+    | st.text(max_size=8)
+    | st.sampled_from(["occupied", "joined", "Start", "2026-03-02T09:00:00Z", "1"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["value", "devEui", "a"]), inner, max_size=2)
+    ),
+    max_leaves=5,
+)
+
+
+@every_format
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_a_sample_with_any_value_replaced_is_read_or_refused(
+    form: Format, data: st.DataObject
+) -> None:
+    bodies = [
+        body
+        for sample in GOLDEN
+        if sample.format is form and isinstance(body := loaded(sample.payload), dict)
+    ]
+    body = dict(data.draw(st.sampled_from(bodies)))
+    key = data.draw(st.sampled_from(sorted(body)))
+    if isinstance(body[key], dict) and body[key] and data.draw(st.booleans()):
+        inner = data.draw(st.sampled_from(sorted(body[key])))
+        body[key] = {**body[key], inner: data.draw(junk)}
+    else:
+        body[key] = data.draw(junk)
+    list(refusals_of(form, json.dumps(body).encode()))
+
+
+def loaded(payload: bytes) -> object:
+    try:
+        return msgspec.json.decode(payload)
+    except (ValueError, RecursionError):
+        return None
+
+
+DEEP = 100_000
+BOMBS = {
+    "deep array": b"[" * DEEP,
+    "deep object": b'{"a":' * DEEP,
+    "deep in an unknown key": b'{"login":"a","sensor":"a","x":' + b"[" * DEEP,
+    "deep in a known key": b'{"ap":' + b'{"value":' * DEEP,
+    "deep codec object": b'{"deviceInfo":{"devEui":"a"},"object":' + b"[" * DEEP,
+    "deep request": b'{"request":' * DEEP,
+    "deep msgpack": b"\x91" * DEEP,
+    "deep msgpack map": b"\x81\xa1a" * DEEP,
+    "msgpack of 2**32 - 1 items": b"\xdd\xff\xff\xff\xff",
+    "msgpack map of 2**32 - 1 items": b"\xdf\xff\xff\xff\xff",
+    "a megabyte of zeros": b"\0" * 1_000_000,
+    "a megabyte of text": b'"' + b"a" * 999_998 + b'"',
+    "a megabyte of blanks": b" " * 1_000_000,
+    "an array of many": b"[" + b"0," * 400_000 + b"0]",
+    "an object of many": b'{"a":0' + b',"b":0' * 160_000 + b"}",
+    "a number of many digits": b'{"at":' + b"9" * 900_000 + b"}",
+    "a count of many digits": b'{"sensor":"a","count":' + b"9" * 9_000 + b"}",
+    "a time of many digits": b'{"sensor":"a","motion":1,"at":"' + b"9" * 9_000 + b'"}',
+    "a delay of many digits": (
+        b'{"Acct-Status-Type":1,"Called-Station-Id":"a","Acct-Delay-Time":"'
+        + b"9" * 9_000
+        + b'"}'
+    ),
+    "NaN": b'{"sensor":"a","motion":NaN}',
+    "NaN in msgpack": b"\x82\xa6sensor\xa1a\xa2at\xcb\x7f\xf8\0\0\0\0\0\0",
+    "infinity": b'{"sensor":"a","motion":1,"at":1e400}',
+    "infinity in msgpack": (
+        b"\x83\xa6sensor\xa1a\xa6motion\x01\xa2at\xcb\x7f\xf0\0\0\0\0\0\0"
+    ),
+    "a lone surrogate": b'{"login":"\\ud800","sensor":"\\ud800","User-Name":"\\ud800"}',
+    "not UTF-8": b'{"login":"\xff","sensor":"\xff","User-Name":"\xff"}',
+    "a byte order mark": b'\xef\xbb\xbf{"sensor":"a","motion":1}',
+    "NUL": b'{"login":"\\u0000","ap":"\\u0000"}',
+    "nothing": b"",
+    "a blank": b"\n",
+}
+
+
+@every_format
+@pytest.mark.parametrize("bomb", BOMBS.values(), ids=BOMBS)
+def test_a_bomb_is_read_or_refused(form: Format, bomb: bytes) -> None:
+    list(refusals_of(form, bomb))
+
+
+@every_format
+def test_no_text_of_a_refusal_holds_a_part_of_the_payload(form: Format) -> None:
+    texts = [
+        str(refusal)
+        for payload in marked(form)
+        for refusal in refusals_of(form, payload)
+    ]
+    assert texts
+    assert not [text for text in texts if MARKER[4:10] in text]
+
+
+def marked(form: Format) -> Iterator[bytes]:
+    """Yield payloads that are wrong in many ways, each around a marker."""
+    yield MARKER.encode()
+    yield f'{{"{MARKER}":'.encode()
+    yield f'{{"{MARKER}":[]}}'.encode()
+    for sample in GOLDEN:
+        body = loaded(sample.payload)
+        if sample.format is not form or not isinstance(body, dict):
+            continue
+        for key, value in body.items():
+            wrong: list[object] = [MARKER, [MARKER], {MARKER: 1}, [[]]]
+            wrong.append({"value": {MARKER: 1}})
+            if isinstance(value, dict):
+                wrong += [{**value, inner: MARKER} for inner in value]
+            for other in wrong:
+                yield json.dumps({**body, MARKER: MARKER, key: other}).encode()
+                yield json.dumps({**body, key: other, "x": MARKER}).encode()[:-1]
+            yield json.dumps({key: MARKER}).encode()
+            yield json.dumps({**body, key: "\ud800" + MARKER}).encode()
+            yield json.dumps({**body, key: MARKER}).encode().replace(b"Zq7", b"Zq7\xff")
+
+
+@every_format
+def test_of_a_bystanders_record_nothing_but_the_identity_becomes_an_object(
+    form: Format,
+) -> None:
+    """What a decoder does not look at may have any type; so it looks at no more."""
+    if form.identify is None:
+        return
+    who = {"login", "device", "User-Name", "Calling-Station-Id"}
+    who |= {"username", "calling_station_id", "request"}
+    for sample in GOLDEN:
+        body = loaded(sample.payload)
+        if sample.format is not form or not isinstance(body, dict):
+            continue
+        if not who.isdisjoint(body):
+            strange = {key: body[key] if key in who else [{"a": []}] for key in body}
+            assert form.identify(json.dumps(strange).encode()) == form.identify(
+                sample.payload
+            )
+
+
+@pytest.mark.parametrize(
+    ("refusal", "reason"),
+    [
+        (Malformed("a"), "malformed"),
+        (TooLarge("a"), "too_large"),
+        (BadTime("a"), "bad_time"),
+        (UnknownName("a"), "unknown_name"),
+        (msgspec.ValidationError("a"), "malformed"),
+        (msgspec.DecodeError("a"), "malformed"),
+        (RecursionError("a"), "malformed"),
+        (UnicodeDecodeError("utf-8", b"a", 0, 1, "a"), "malformed"),
+    ],
+)
+def test_a_refusal_is_counted_under_one_of_few_reasons(
+    refusal: Exception, reason: str
+) -> None:
+    assert isinstance(refusal, REFUSALS)
+    assert reason_of(refusal) == reason
+
+
+@pytest.mark.parametrize(
+    ("topic_filter", "base"),
+    [
+        ("zigbee2mqtt/#", "zigbee2mqtt/"),
+        ("site/a/z2m/#", "site/a/z2m/"),
+        ("zigbee2mqtt/hall", "zigbee2mqtt/"),
+        ("application/+/device/+/event/up", "application/"),
+        ("$share/group/zigbee2mqtt/#", "zigbee2mqtt/"),
+        ("#", ""),
+        ("+/hall", ""),
+        ("hall", ""),
+    ],
+)
+def test_the_base_of_a_filter_is_what_all_its_topics_begin_with(
+    topic_filter: str, base: str
+) -> None:
+    assert base_of(topic_filter) == base

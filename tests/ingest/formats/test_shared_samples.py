@@ -1,0 +1,175 @@
+"""Real payloads, where the collection of them lies beside the repository.
+
+What they mean is written here by hand; they are not copied, so that each has one home.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from engine.errors import Malformed
+from engine.ingest.formats import FORMATS
+from engine.model import Identity, ObservationKind
+from tests.ingest.formats.golden import NOW_MS
+
+SHARED = Path(__file__).resolve().parents[4] / "shared" / "samples"
+
+pytestmark = pytest.mark.skipif(
+    not SHARED.is_dir(), reason="no collection of samples beside the repository"
+)
+
+DECODED: dict[str, list[tuple[str, str, int]]] = {
+    "milesight-vs341-desk-occupied": [("", "PRESENCE", 1)],
+    "milesight-vs341-desk-vacant": [("", "PRESENCE", 0)],
+    "milesight-vs330-distance-occupancy": [("", "PRESENCE", 1)],
+    "milesight-vs370-radar": [("", "PRESENCE", 1)],
+    "milesight-ws203-occupancy": [("", "PRESENCE", 0)],
+    "milesight-ws203-history": [("", "HEALTH", 1)],
+    "milesight-ws202-pir": [("", "MOTION", 1)],
+    "milesight-am308-pir-co2": [("", "MOTION", 1)],
+    "milesight-ws301-contact": [("", "HEALTH", 1)],
+    "milesight-vs121-people-count": [
+        ("", "COUNT", 3),
+        ("region_1", "PRESENCE", 1),
+        ("region_2", "PRESENCE", 0),
+        ("region_3", "PRESENCE", 0),
+        ("region_4", "PRESENCE", 0),
+        ("region_5", "PRESENCE", 0),
+        ("region_6", "PRESENCE", 1),
+        ("region_7", "PRESENCE", 0),
+        ("region_8", "PRESENCE", 1),
+    ],
+    "milesight-vs121-region-counts": [
+        *[
+            (f"region_{number}", "COUNT", count)
+            for number, count in enumerate([0, 1, 0, 0, 0, 0, 0, 3, 1], start=1)
+        ],
+        *[(f"region_{number}", "COUNT", 0) for number in range(10, 17)],
+    ],
+    "milesight-vs121-period-in-out": [("", "HEALTH", 1)],
+    "milesight-vs133-region-count": [
+        ("region_1", "COUNT", 2),
+        ("region_2", "COUNT", 16),
+        ("region_3", "COUNT", 7),
+        ("region_4", "COUNT", 9),
+    ],
+    "milesight-vs133-line-totals": [("", "HEALTH", 1)],
+    "milesight-vs350-history-total": [("", "HEALTH", 1)],
+    "milesight-vs360-fault-events": [("", "HEALTH", 1)],
+    "ttn-elsys-ems-desk": [("", "PRESENCE", 1)],
+    "ttn-elsys-ers-eye": [("", "MOTION", 6), ("", "PRESENCE", -1)],
+    "ttn-milesight-vs121": [
+        ("", "COUNT", 3),
+        ("region_1", "PRESENCE", -1),
+        ("region_2", "PRESENCE", -1),
+        ("region_3", "PRESENCE", 0),
+    ],
+    "ttn-milesight-vs133": [("", "HEALTH", 1)],
+    "ttn-browan-tbms100-pir": [("", "HEALTH", 1)],
+}
+
+
+def read(name: str, body: bytes, topic: str) -> list[tuple[str, str, int]]:
+    decode = FORMATS[name].read
+    assert decode is not None
+    return [
+        (reading.channel, reading.kind.name, reading.value)
+        for reading in decode(body, topic, NOW_MS)
+    ]
+
+
+@pytest.mark.parametrize("name", DECODED)
+def test_what_a_real_codec_returns_is_read(name: str) -> None:
+    envelope = json.loads((SHARED / "sensors/chirpstack-v4-up.json").read_bytes())
+    envelope["object"] = json.loads((SHARED / f"sensors/{name}.json").read_bytes())
+    found = read("chirpstack4", json.dumps(envelope).encode(), "event/up")
+    assert found == DECODED[name]
+
+
+@pytest.mark.parametrize(
+    ("event", "readings"), [("up", 1), ("status", 1), ("join", 0), ("log", 0)]
+)
+def test_real_events_of_chirpstack_are_told_apart(event: str, readings: int) -> None:
+    body = (SHARED / f"sensors/chirpstack-v4-{event}.json").read_bytes()
+    for topic in ("", f"1/device/0101010101010101/event/{event}"):
+        assert read("chirpstack4", body, topic) == [("", "HEALTH", 1)] * readings
+
+
+@pytest.mark.parametrize(
+    "name", ["aqara-rtcgq11lm", "hue-sml001-cached", "ikea-e1745", "xiaomi-occupancy"]
+)
+def test_real_states_of_zigbee2mqtt_are_presence(name: str) -> None:
+    body = (SHARED / f"sensors/zigbee2mqtt-{name}.json").read_bytes()
+    assert read("zigbee2mqtt", body, "hall") == [("", "PRESENCE", 1)]
+
+
+@pytest.mark.parametrize(
+    ("name", "identity", "kind", "ap"),
+    [
+        (
+            "radius-accounting-start-aruba-iap",
+            Identity("user-1", "dadb91005301"),
+            ObservationKind.JOINED,
+            "04bd88005302",
+        ),
+        (
+            "radius-accounting-interim-cisco-wlc",
+            Identity(None, "90-b9-31-00-53-01"),
+            ObservationKind.JOINED,
+            "58bc27005302",
+        ),
+        (
+            "radius-accounting-stop-unifi-ap",
+            Identity("user-1", "F8-4E-73-00-53-01"),
+            ObservationKind.LEFT,
+            "b4fbe4005302",
+        ),
+        (
+            "radius-openwisp-accounting-start",
+            Identity("username", "A4-02-B9-D3-FD-29"),
+            ObservationKind.JOINED,
+            "c04a00eed10d",
+        ),
+    ],
+)
+def test_real_accounting_is_observed(
+    name: str, identity: Identity, kind: ObservationKind, ap: str
+) -> None:
+    form = FORMATS["radius"]
+    assert form.identify is not None
+    assert form.observe is not None
+    body = accounting(name)
+    assert form.identify(body) == identity
+    [observation] = form.observe(body, NOW_MS)
+    assert (observation.kind, observation.ap) == (kind, ap)
+    assert NOW_MS - 5_000 <= observation.observed_at_ms <= NOW_MS
+
+
+def accounting(name: str) -> bytes:
+    """Return the JSON of a packet, also of one that is kept as attribute lines."""
+    path = SHARED / f"wifi/{name}.json"
+    if path.exists():
+        return path.read_bytes()
+    lines = path.with_suffix(".txt").read_text().splitlines()
+    pairs = (line.split(" = ", 1) for line in lines if line)
+    return msgspec.json.encode({key: value.strip("'\"") for key, value in pairs})
+
+
+@pytest.mark.parametrize(
+    "name", ["freeradius-json-object", "freeradius-json-object-simple"]
+)
+def test_a_login_is_found_in_every_real_shape_and_no_accounting_is_made_up(
+    name: str,
+) -> None:
+    form = FORMATS["radius"]
+    assert form.identify is not None
+    assert form.observe is not None
+    for shape in (name, "freeradius-rest-lists"):
+        body = (SHARED / f"wifi/radius-{shape}.json").read_bytes()
+        assert form.identify(body) == Identity("bob", None)
+        with pytest.raises(Malformed):
+            form.observe(body, NOW_MS)
