@@ -48,7 +48,7 @@ class Model(IntEnum):
     PEOPLE_COUNTER = 3
     """Milesight VS121 by ChirpStack: `people_count_all`."""
     ZIGBEE_MOTION = 4
-    """An infrared sensor by Zigbee2MQTT: `occupancy`, cleared after 90 s."""
+    """An infrared sensor by Zigbee2MQTT: `occupancy`, cleared after five minutes."""
     ZIGBEE_PRESENCE = 5
     """A radar by Zigbee2MQTT: `presence`."""
     OWN_PRESENCE = 6
@@ -68,7 +68,7 @@ _TRAITS: Final = {
     Model.DESK_PRESENCE: _Traits("chirpstack", "presence", 900, "24e12434{:010x}"),
     Model.PASSIVE_INFRARED: _Traits("chirpstack", "motion", 900, "24e12420{:010x}"),
     Model.PEOPLE_COUNTER: _Traits("chirpstack", "count", 600, "24e12412{:010x}"),
-    Model.ZIGBEE_MOTION: _Traits("zigbee2mqtt", "motion", 600, "motion-{space}"),
+    Model.ZIGBEE_MOTION: _Traits("zigbee2mqtt", "presence", 600, "motion-{space}"),
     Model.ZIGBEE_PRESENCE: _Traits("zigbee2mqtt", "presence", 600, "radar-{space}"),
     Model.OWN_PRESENCE: _Traits("sensors", "presence", 300, "seat-{space}"),
     Model.OWN_COUNT: _Traits("sensors", "count", 300, "counter-{space}"),
