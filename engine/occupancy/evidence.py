@@ -1,0 +1,261 @@
+"""What the channels of a space say together now: expiry, decay, disagreement.
+
+Each channel is judged into a *key*, an int32 of four fields, made so that the largest
+key among the channels of a space is what the space's own evidence says:
+
+- rank (from bit 28): 3 count, 2 presence, 1 motion; 3 more while the channel is fresh;
+- certainty (bits 26, 27): 2 occupied, 1 likely, 0 free;
+- confidence in percent (bits 19 to 25);
+- people (bits 0 to 18), where the channel counts.
+
+Rank 0 is a channel that says nothing; the whole key is then `UNHEARD` or `OFF`.
+
+Fresh channels are judged by one table look-up per kind; the few that are late, stale,
+off or decaying are judged one by one (`_fading`), still in numpy.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from engine.model import ReadingKind
+from engine.occupancy.channels import OFFLINE
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from engine.occupancy.channels import Channels
+
+NOTHING = 0
+"""Key of a space without a channel."""
+OFF = 1
+"""Key of a channel whose device says, or whose last will says, that it is off."""
+UNHEARD = 2
+"""Key of a channel that is stale, was never heard, or does not know."""
+
+RANK_SHIFT = 28
+CERTAINTY_SHIFT = 26
+CONFIDENCE_SHIFT = 19
+PEOPLE_MASK = 2**CONFIDENCE_SHIFT - 1
+CONFIDENCE_MASK = 127
+CERTAINTY_MASK = 3
+
+RANK = {ReadingKind.MOTION: 1, ReadingKind.PRESENCE: 2, ReadingKind.COUNT: 3}
+"""Who is believed where channels disagree (an area count sees most)."""
+FRESH = 3
+"""Added to the rank of a fresh channel: any fresh one beats any late one."""
+CONFIDENCE = {
+    ReadingKind.MOTION: 80,
+    ReadingKind.PRESENCE: 90,
+    ReadingKind.COUNT: 95,
+}
+"""Percent for a fresh channel; what is late or decaying falls from here."""
+DISPUTED = 50
+"""Percent where motion contradicts a count of 0: the camera may have a blind spot."""
+STEP = 10
+"""Decay shows in steps of so many percent: a few changes rather than a stream."""
+
+_CHUNK = 8_192
+"""Channels judged at a time: the scratch arrays stay in the processor's cache."""
+
+
+class _Chunk(NamedTuple):
+    """A run of slots of one kind, cut where a space ends.
+
+    Attributes:
+        kind: What they measure.
+        start, stop: The slots.
+        spaces: int32[m], the spaces they belong to.
+        first: Where each space begins, from `start`.
+    """
+
+    kind: ReadingKind
+    start: int
+    stop: int
+    spaces: npt.NDArray[np.int32]
+    first: npt.NDArray[np.intp]
+
+
+class Evidence:
+    """Judges the channels; keeps one key and the newest evidence's time by space.
+
+    Attributes:
+        key: int32[spaces].
+        since_ms: int64[spaces], 0 where there is no evidence.
+    """
+
+    def __init__(self, channels: Channels, spaces: int) -> None:
+        self._channels = channels
+        self._chunks = [
+            chunk
+            for kind, slots in channels.kind_slots.items()
+            for chunk in _chunks(kind, slots, channels.space)
+        ]
+        self.key = np.empty(spaces, np.int32)
+        self.since_ms = np.empty(spaces, np.int64)
+        self._moved = np.zeros(spaces, np.int32)
+        motion = channels.kind_slots[ReadingKind.MOTION]
+        count = channels.kind_slots[ReadingKind.COUNT]
+        self._mixed = np.intersect1d(
+            channels.space[motion.start : motion.stop],
+            channels.space[count.start : count.stop],
+        )
+        longest = max((chunk.stop - chunk.start for chunk in self._chunks), default=0)
+        self._age = np.empty(longest, np.int64)
+        self._judged = np.empty(longest, np.int32)
+        self._spare = np.empty(longest, np.int32)
+        self._code = np.empty(longest, np.uint8)
+        self._flag = np.empty(longest, np.bool_)
+        self._other = np.empty(longest, np.bool_)
+
+    def judge(self, now_ms: int) -> None:
+        """Bring `key` and `since_ms` to a time."""
+        self.key.fill(NOTHING)
+        self.since_ms.fill(0)
+        evidence_ms = self._channels.evidence_ms
+        for chunk in self._chunks:
+            keys = np.maximum.reduceat(self._judge_chunk(chunk, now_ms), chunk.first)
+            spaces = chunk.spaces
+            if chunk.kind is ReadingKind.MOTION:
+                self._moved[spaces] = keys
+            self.key[spaces] = np.maximum(self.key[spaces], keys)
+            newest = np.maximum.reduceat(
+                evidence_ms[chunk.start : chunk.stop], chunk.first
+            )
+            self.since_ms[spaces] = np.maximum(self.since_ms[spaces], newest)
+        np.minimum(self.since_ms, now_ms, out=self.since_ms)
+        if len(self._mixed):
+            self._dispute()
+
+    def _dispute(self) -> None:
+        """Let motion within its hold turn a count of 0 into "likely"."""
+        mixed = self._mixed
+        empty = self.key[mixed] >> CERTAINTY_SHIFT == _certain(ReadingKind.COUNT, 0)
+        moved = self._moved[mixed] >> CERTAINTY_SHIFT == _certain(ReadingKind.MOTION, 2)
+        self.key[mixed[empty & moved]] = (
+            _certain(ReadingKind.MOTION, 1) << CERTAINTY_SHIFT
+            | DISPUTED << CONFIDENCE_SHIFT
+        )
+
+    def _judge_chunk(self, chunk: _Chunk, now_ms: int) -> npt.NDArray[np.int32]:
+        """Return the keys of a chunk, in scratch memory."""
+        channels = self._channels
+        kind, start, stop = chunk.kind, chunk.start, chunk.stop
+        n = stop - start
+        value = channels.value[start:stop]
+        age, fresh, other = self._age[:n], self._flag[:n], self._other[:n]
+        code, keys = self._code[:n], self._judged[:n]
+        # code: 0 look closer, 1 free, 2 occupied
+        if kind is ReadingKind.MOTION:
+            hold_ms = channels.hold_ms[start:stop]
+            np.subtract(now_ms, channels.evidence_ms[start:stop], out=age)
+            np.less_equal(age, hold_ms, out=other)
+            np.multiply(other, np.uint8(2), out=code)
+            np.multiply(hold_ms, np.int32(2), out=self._spare[:n])
+            np.greater(age, self._spare[:n], out=other)
+            np.add(code, other, out=code)
+        else:
+            np.greater(value, 0, out=other)
+            np.add(other, np.uint8(1), out=code)
+        np.subtract(now_ms, channels.heard_ms[start:stop], out=age)
+        np.less_equal(age, channels.late_ms[start:stop], out=fresh)
+        np.greater_equal(value, 0, out=other)
+        np.logical_and(fresh, other, out=fresh)
+        np.multiply(code, fresh, out=code)
+        np.take(_FRESH_KEYS[kind], code, out=keys)
+        if kind is ReadingKind.COUNT:
+            np.multiply(value, fresh, out=self._spare[:n])
+            np.add(keys, self._spare[:n], out=keys)
+        closer = np.flatnonzero(code == 0)
+        if len(closer) > n // 2:
+            # Slices are views: cheaper than gathering most of the chunk.
+            doubtful = self._fading(kind, slice(start, stop), now_ms)
+            np.copyto(keys, doubtful, where=code == 0)
+        elif len(closer):
+            keys[closer] = self._fading(kind, closer + start, now_ms)
+        return keys
+
+    def _fading(
+        self, kind: ReadingKind, slot: npt.NDArray[np.intp] | slice, now_ms: int
+    ) -> npt.NDArray[np.int32]:
+        """Return the keys of channels that are late, decaying, stale or off."""
+        channels = self._channels
+        value, heard_ms = channels.value[slot], channels.heard_ms[slot]
+        late_ms, stale_ms = channels.late_ms[slot], channels.stale_ms[slot]
+        evidence_ms = channels.evidence_ms[slot]
+        silent = now_ms - heard_ms
+        # Only a retained reading so far: late from the moment of its receipt.
+        kept = (heard_ms == 0) & (evidence_ms < 0)
+        silent = np.where(kept, now_ms + evidence_ms + late_ms + 1, silent)
+        off = (value == OFFLINE) & (channels.online_ms[slot] <= channels.order_ms[slot])
+        mute = np.where(off, np.int32(OFF), np.int32(UNHEARD))
+        alive = (silent <= stale_ms) & (value >= 0)
+        if not alive.any():
+            return mute
+        fresh = silent <= late_ms
+        fade = _falling(silent, late_ms, stale_ms)
+        occupied = value > 0
+        if kind is ReadingKind.MOTION:
+            hold_ms = channels.hold_ms[slot]
+            quiet = now_ms - evidence_ms
+            occupied = quiet <= 2 * hold_ms
+            fade *= np.where(occupied, _falling(quiet, hold_ms, 2 * hold_ms), 1)
+        steps = np.ceil(CONFIDENCE[kind] * fade / STEP).astype(np.int32)
+        keys = (steps * STEP).clip(STEP, CONFIDENCE[kind]) << CONFIDENCE_SHIFT
+        keys |= (RANK[kind] + FRESH * fresh.astype(np.int32)) << RANK_SHIFT
+        keys |= occupied.astype(np.int32) << CERTAINTY_SHIFT
+        if kind is ReadingKind.COUNT:
+            keys |= np.maximum(value, 0)
+        return np.where(alive, keys, mute)
+
+
+def _falling(
+    age: npt.NDArray[np.int64], start: npt.NDArray[np.int32], end: npt.NDArray[np.int32]
+) -> npt.NDArray[np.float64]:
+    """Return 1 up to `start`, then a straight line down to 0 at `end`."""
+    span = np.maximum(end - start, 1)
+    line: npt.NDArray[np.float64] = np.clip((end - age) / span, 0.0, 1.0)
+    return line
+
+
+def _certain(kind: ReadingKind, certainty: int) -> int:
+    """Return rank and certainty of a fresh channel, as they stand in a key."""
+    return (RANK[kind] + FRESH) << RANK_SHIFT - CERTAINTY_SHIFT | certainty
+
+
+_FRESH_KEYS = {
+    kind: np.array(
+        [
+            UNHEARD,
+            *(
+                _certain(kind, certainty) << CERTAINTY_SHIFT
+                | CONFIDENCE[kind] << CONFIDENCE_SHIFT
+                for certainty in (0, 2)
+            ),
+        ],
+        np.int32,
+    )
+    for kind in RANK
+}
+
+
+def _chunks(
+    kind: ReadingKind, slots: range, space: npt.NDArray[np.int32]
+) -> list[_Chunk]:
+    """Cut the slots of a kind into chunks of about `_CHUNK`, at the ends of spaces."""
+    spaces = space[slots.start : slots.stop]
+    if not len(spaces):
+        return []
+    first = np.flatnonzero(np.diff(spaces, prepend=-1))
+    ends = np.append(first[1:], len(spaces))
+    chunks = []
+    i = 0
+    while i < len(first):
+        j = max(i + 1, int(np.searchsorted(ends, first[i] + _CHUNK, side="right")))
+        a, b = int(first[i]), int(ends[j - 1])
+        chunk = (slots.start + a, slots.start + b, spaces[first[i:j]], first[i:j] - a)
+        chunks.append(_Chunk(kind, *chunk))
+        i = j
+    return chunks
