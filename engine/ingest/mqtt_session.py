@@ -279,7 +279,7 @@ def unreachable(terms: Terms, error: OSError) -> Ended:
     """Return the end of a session that found no broker, or no trust in it."""
     if isinstance(error, ssl.SSLError):
         # The class tells a wrong certificate from a port that does not speak TLS.
-        why = getattr(error, "verify_message", None) or error.reason or "no TLS"
+        why = getattr(error, "verify_message", "") or getattr(error, "reason", "no TLS")
     else:
         why = error.strerror or type(error).__name__
     return Ended(

@@ -13,7 +13,7 @@ import asyncio
 import struct
 from enum import Enum
 from operator import attrgetter
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeGuard, cast
 
 import mqtt5
 
@@ -32,6 +32,7 @@ _PUBACK = 0x4002_0000
 
 _PING = mqtt5.PingReqPacket().write()
 _PUBLISHES = {mqtt5.PublishPacket}
+_TWICE = mqtt5.QoS.EXACTLY_ONCE
 _packet_id = attrgetter("packet_id")
 _qos = attrgetter("qos")
 
@@ -146,9 +147,8 @@ class Session(asyncio.Protocol):
         self._heard = True
         try:
             items, fault = self._reader.feed(data)
-            if self.state is State.SERVING and set(map(type, items)) == _PUBLISHES:
-                messages = cast("list[mqtt5.PublishPacket]", items)
-                self._deliver(messages, _ids(messages))
+            if self.state is State.SERVING and _are_messages(items):
+                self._deliver(items, list(filter(None, map(_packet_id, items))))
             elif items:
                 self._take(items)
             if fault is not None:
@@ -218,8 +218,9 @@ class Session(asyncio.Protocol):
                 if self.state is State.OPENING:
                     self._on_connack(item)
                 elif isinstance(item, mqtt5.PublishPacket):
-                    ids += _ids([item])
+                    _check_qos(item)
                     messages.append(item)
+                    ids += [item.packet_id] if item.packet_id else []
                 elif isinstance(item, Left):
                     self._meter.refused += 1
                     ids += [item.packet_id] if item.packet_id else []
@@ -342,20 +343,18 @@ def _topic_filter(subscription: Subscription) -> mqtt5.TopicFilter:
     )
 
 
-def _ids(messages: Sequence[mqtt5.PublishPacket]) -> list[int]:
-    """Return the packet ids of the QoS 1 messages.
+def _are_messages(items: list[Item]) -> TypeGuard[list[mqtt5.PublishPacket]]:
+    """Whether these are messages and nothing else, of a QoS that we subscribe to."""
+    return set(map(type, items)) == _PUBLISHES and _TWICE not in map(_qos, items)
 
-    Raises:
-        Ended: One is of QoS 2, which we never subscribe to.
-    """
-    ids = list(filter(None, map(_packet_id, messages)))
-    if ids and mqtt5.QoS.EXACTLY_ONCE in map(_qos, messages):
+
+def _check_qos(packet: mqtt5.PublishPacket) -> None:
+    if packet.qos == _TWICE:
         raise Ended(
             Reason.PROTOCOL,
             "the broker sent a QoS 2 message, to which we never subscribe: has another "
             "program used this client id?",
         )
-    return ids
 
 
 def _farewell(fault: BaseException | None) -> mqtt5.DisconnectReasonCode | None:

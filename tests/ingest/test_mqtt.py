@@ -1,0 +1,269 @@
+# ruff: noqa: S311 - seeded jitter
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from typing import TYPE_CHECKING, Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.errors import ConfigError
+from engine.ingest import mqtt
+from engine.ingest.mqtt import (
+    Backoff,
+    Ended,
+    Link,
+    LinkState,
+    Meter,
+    Reason,
+    Receipt,
+    Sink,
+    Subscription,
+    Terms,
+    tls_context,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from engine.ingest.mqtt import Message
+
+TERMS = Terms(
+    host="broker",
+    port=1883,
+    client_id="engine",
+    subscriptions=(Subscription(filter="a/#"),),
+)
+READY = "ready"
+"""In a script: the session becomes ready before it ends."""
+
+
+class Script:
+    """Sessions that end as written; after the last one the link is to be cancelled.
+
+    A step is a reason, or "ready" followed by the reason for which that session ends.
+    """
+
+    def __init__(self, *steps: Reason | str | Exception) -> None:
+        self.steps = list(steps)
+        self.tried: list[str] = []
+        self.waits: list[float] = []
+        self.states: list[LinkState] = []
+        self.now_s = 0.0
+        self.lasts_s = 0.0
+        self.over = asyncio.Event()
+        self.link: Link
+
+    def serve(self, version: str) -> Callable[..., object]:
+        async def serve(
+            terms: Terms, sink: Sink, meter: Meter, ready: Callable[[int], None]
+        ) -> None:
+            del terms, sink
+            self.tried.append(version)
+            self.states.append(self.link.state)
+            if not self.steps:
+                self.over.set()
+                await asyncio.Event().wait()
+            step = self.steps.pop(0)
+            if step == READY:
+                meter.connects += 1
+                ready(60)
+                self.states.append(self.link.state)
+                step = self.steps.pop(0)
+                self.now_s += self.lasts_s
+            if isinstance(step, Exception):
+                raise step
+            raise Ended(Reason(step), f"because {step}")
+
+        return serve
+
+    async def sleep(self, seconds: float) -> None:
+        self.waits.append(seconds)
+        self.states.append(self.link.state)
+
+    def clock(self) -> float:
+        return self.now_s
+
+
+def sink(messages: Sequence[Message], receipt: Receipt) -> None:
+    del messages, receipt
+
+
+async def play(
+    monkeypatch: pytest.MonkeyPatch,
+    script: Script,
+    protocol: Literal["auto", "5", "3.1.1"] = "auto",
+) -> Link:
+    """Run a link through the script, then cancel it."""
+    for version in ("5", "3.1.1"):
+        monkeypatch.setitem(mqtt._SERVE, version, script.serve(version))  # noqa: SLF001 - fakes in place of sockets
+    link = Link(
+        name="wifi",
+        terms=TERMS,
+        sink=sink,
+        protocol=protocol,
+        backoff=Backoff(1.0, 30.0, random.Random(1)),
+        sleep=script.sleep,
+        clock=script.clock,
+    )
+    script.link = link
+    running = asyncio.create_task(link.run())
+    over = asyncio.create_task(script.over.wait())
+    await asyncio.wait({running, over}, return_when=asyncio.FIRST_COMPLETED)
+    over.cancel()
+    running.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await running
+    return link
+
+
+async def test_a_link_tries_again_and_counts_why(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    script = Script(Reason.UNREACHABLE, READY, Reason.LOST, READY, Reason.LOST)
+    link = await play(monkeypatch, script)
+    assert script.tried == ["5"] * 4
+    assert len(script.waits) == 3
+    assert link.ended[Reason.LOST] == 2
+    assert link.ended[Reason.UNREACHABLE] == 1
+    assert link.reconnects == 1
+    assert link.last_error == "because lost"
+
+
+async def test_a_link_is_ready_only_while_its_subscriptions_stand(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    script = Script(READY, Reason.LOST)
+    link = await play(monkeypatch, script)
+    assert script.states == [
+        LinkState.CONNECTING,
+        LinkState.READY,
+        LinkState.WAITING,
+        LinkState.CONNECTING,
+    ]
+    assert link.state is LinkState.STOPPED
+    assert not link.ready
+
+
+async def test_a_broker_that_says_it_cannot_speak_5_is_spoken_to_in_3_1_1_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    script = Script(Reason.UNSUPPORTED, Reason.UNREACHABLE, READY, Reason.LOST)
+    link = await play(monkeypatch, script)
+    assert script.tried == ["5", "3.1.1", "3.1.1", "3.1.1"]
+    assert script.waits[0] == 0
+    assert script.waits[1] > 0
+    assert link.version == "3.1.1"
+
+
+async def test_a_broker_that_hangs_up_is_tried_in_3_1_1_and_kept_where_that_works(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    script = Script(Reason.HUNG_UP, READY, Reason.LOST, Reason.HUNG_UP)
+    await play(monkeypatch, script)
+    assert script.tried == ["5", "3.1.1", "3.1.1", "3.1.1"]
+
+
+async def test_a_broker_that_hangs_up_on_both_is_tried_in_5_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    script = Script(Reason.HUNG_UP, Reason.TIMEOUT, Reason.UNREACHABLE)
+    await play(monkeypatch, script)
+    assert script.tried == ["5", "3.1.1", "5", "5"]
+    assert script.waits[0] == 0
+    assert script.waits[1] > 0
+
+
+async def test_a_broker_that_spoke_5_once_is_not_taken_for_an_old_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    script = Script(READY, Reason.LOST, Reason.HUNG_UP, Reason.HUNG_UP)
+    await play(monkeypatch, script)
+    assert script.tried == ["5"] * 4
+
+
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+async def test_a_protocol_that_was_chosen_is_kept(
+    monkeypatch: pytest.MonkeyPatch, protocol: Literal["5", "3.1.1"]
+) -> None:
+    script = Script(Reason.UNSUPPORTED, Reason.HUNG_UP)
+    await play(monkeypatch, script, protocol)
+    assert script.tried == [protocol] * 3
+
+
+async def test_waits_grow_until_a_session_has_lasted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    flapping = Script(*[READY, Reason.LOST] * 8)
+    await play(monkeypatch, flapping)
+    assert max(flapping.waits) > 4
+    lasting = Script(*[READY, Reason.LOST] * 8)
+    lasting.lasts_s = 60
+    await play(monkeypatch, lasting)
+    assert max(lasting.waits) <= 1
+
+
+async def test_a_fault_of_our_own_ends_the_link(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(ZeroDivisionError):
+        await play(monkeypatch, Script(READY, ZeroDivisionError()))
+
+
+async def test_a_password_that_goes_missing_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    script = Script(ConfigError("cannot read it"), READY, Reason.LOST)
+    link = await play(monkeypatch, script)
+    assert link.ended[Reason.REFUSED] == 1
+    assert len(script.tried) == 3
+
+
+async def test_a_link_runs_once_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    script = Script(READY, Reason.LOST)
+    link = await play(monkeypatch, script)
+    running = asyncio.create_task(link.run())
+    await asyncio.sleep(0)
+    with pytest.raises(RuntimeError):
+        await link.run()
+    running.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await running
+
+
+@given(st.integers(0, 2**32), st.lists(st.sampled_from(list(Reason)), max_size=80))
+def test_no_wait_is_longer_than_the_cap_and_a_taken_over_session_never_comes_at_once(
+    seed: int, reasons: list[Reason]
+) -> None:
+    backoff = Backoff(0.5, 30.0, random.Random(seed))
+    for tries, reason in enumerate(reasons):
+        wait_s = backoff.next_s(reason)
+        if reason in {Reason.TAKEN_OVER, Reason.BUSY}:
+            assert 15 <= wait_s <= 30
+        else:
+            assert 0 <= wait_s <= min(30, 0.5 * 2**tries)
+
+
+def test_waits_of_two_links_differ() -> None:
+    # Full jitter: those who lost one broker at one moment must not come back at one.
+    one, two = (Backoff(0.5, 30.0, random.Random(seed)) for seed in (1, 2))
+    assert one.next_s(Reason.LOST) != two.next_s(Reason.LOST)
+
+
+def test_tls_files_that_cannot_be_read_are_refused_by_name(tmp_path: Path) -> None:
+    missing = tmp_path / "missing.pem"
+    garbage = tmp_path / "garbage.pem"
+    garbage.write_text("no certificate")
+    with pytest.raises(ConfigError, match=r"missing\.pem"):
+        tls_context(ca=missing)
+    with pytest.raises(ConfigError, match=r"garbage\.pem"):
+        tls_context(ca=garbage)
+    with pytest.raises(ConfigError, match=r"garbage\.pem"):
+        tls_context(cert=garbage, key=missing)
+    with pytest.raises(ConfigError, match="certificate"):
+        tls_context(key=garbage)
