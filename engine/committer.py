@@ -22,6 +22,7 @@ from engine.store.locations import Unseeded
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from engine.metrics import Metrics
     from engine.model import Move
     from engine.pipeline import Floor
     from engine.store.locations import Locations
@@ -56,12 +57,15 @@ class Committer:
         locations: Locations,
         *,
         clock_ms: Callable[[], int],
-        timed: Callable[[str, float], None],
+        metrics: Metrics,
     ) -> None:
         self._floors = list(floors)
         self._locations = locations
         self._clock_ms = clock_ms
-        self._timed = timed
+        self._timed = metrics.timed
+        self._batch_size = metrics.histogram("engine_redis_batch_size").observe
+        role = "locations"
+        self._call_s = metrics.histogram("engine_redis_call_seconds", role=role).observe
         self._receipts: list[Receipt] = []
         self._wake = asyncio.Event()
         self.away_since_ms: int | None = None
@@ -110,16 +114,18 @@ class Committer:
             for receipt in receipts:
                 receipt.done()
 
-    async def seed(self, floor: Floor) -> None:
-        """Tell a `locations` server that has forgotten it who shares, and all we know.
+    async def _seed(self, floor: Floor) -> None:
+        """Tell a server that came back empty who shares, and all that we know.
 
         Raises:
+            ConfigError: It came back with settings that cannot be used.
             StoreAway: It went away again.
         """
-        await self._locations.admit(floor.tenant, floor.consent)
+        await self._locations.check()
         for move in floor.presence.moves():
             floor.moves.setdefault(move.subject, move)
         floor.dirty.update(range(len(floor.channels)))
+        await self._locations.seed(floor.tenant, list(floor.consent))
 
     async def _commit(self, floor: Floor) -> None:
         while floor.moves or floor.dirty:
@@ -129,15 +135,15 @@ class Committer:
             ]
             try:
                 await self._write(floor, list(moves.values()), channels)
-            except (StoreAway, Unseeded) as error:
+            except StoreAway as away:
                 floor.dirty.update(channels)
                 for subject, move in moves.items():
                     # Who withdrew meanwhile is gone; a newer move is kept.
                     if subject in floor.consent:
                         floor.moves.setdefault(subject, move)
-                if isinstance(error, StoreAway):
+                if not isinstance(away, Unseeded):
                     raise
-                await self.seed(floor)
+                await self._seed(floor)
 
     async def _write(
         self, floor: Floor, moves: Sequence[Move], channels: Sequence[int]
@@ -147,7 +153,10 @@ class Committer:
         written = await self._locations.commit(
             floor.tenant, moves, [floor.channels.key(c) for c in channels], rows
         )
-        self._timed("commit", perf_counter() - start)
+        seconds = perf_counter() - start
+        self._timed("commit", seconds)
+        self._call_s(seconds)
+        self._batch_size(len(moves) + len(channels))
         self.moves_written += written.written
         self.moves_refused += written.refused
 

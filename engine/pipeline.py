@@ -85,6 +85,11 @@ class Channels:
         """Return how many there are; their numbers are below it."""
         return len(self._names)
 
+    @property
+    def sources(self) -> set[str]:
+        """The sources that the channels name."""
+        return {source for source, _ in self._groups}
+
     def key(self, channel: int) -> str:
         """Return the name of a channel in the store: `source/kind/device[#channel]`."""
         source, kind = self._groups[self._group[channel]]

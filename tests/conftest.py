@@ -149,6 +149,15 @@ def redis_registry(_servers: _Servers, redis_kind: str) -> Redis:
 
 
 @pytest.fixture
+def server_clock(redis_locations: Redis) -> Callable[[], int]:
+    """The clock of the Redis for locations: it decides what is too late or ahead."""
+    with redis.Redis.from_url(redis_locations.url) as client:
+        seconds, micros = client.time()
+    start_ms = seconds * 1000 + micros // 1000
+    return lambda: start_ms
+
+
+@pytest.fixture
 def valkey(redis_locations: Redis) -> Redis:
     """Another name of `redis_locations`."""
     return redis_locations

@@ -1,0 +1,209 @@
+"""Who shares: one step through registry, gate, directory and store.
+
+Order is the promise. In: durable first, then the gate. Out: the gate first, then
+erased and durable; whatever a store could not do at once is tried again until it is
+done, and meanwhile the gate and the finder, which ask here, already say no.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import structlog
+
+from engine.errors import StoreAway
+from engine.privacy.consent import canonical_login
+from engine.store.locations import Unseeded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from engine.model import Location, Person
+    from engine.pipeline import Floor
+    from engine.query.directory import Directory
+    from engine.store.locations import Locations
+    from engine.store.lookups import Lookups
+    from engine.store.registry import Registry
+
+log = structlog.get_logger(__name__)
+
+RETRY_S = 1.0
+
+
+class People:
+    """The people of every tenant, and what they decide about themselves.
+
+    Attributes:
+        unsettled: Changes of consent that a store has not taken yet.
+    """
+
+    def __init__(  # noqa: PLR0913 - one part each, by name
+        self,
+        *,
+        floors: Mapping[str, Floor],
+        directories: Mapping[str, Directory],
+        registry: Registry,
+        locations: Locations,
+        lookups: Lookups,
+        clock_ms: Callable[[], int],
+    ) -> None:
+        self._floors = floors
+        self._directories = directories
+        self._registry = registry
+        self._locations = locations
+        self._lookups = lookups
+        self._clock_ms = clock_ms
+        self._person_by_login: dict[tuple[str, str], Person] = {}
+        self._turn = asyncio.Lock()
+        self._to_admit: set[tuple[str, str]] = set()
+        self._to_withdraw: set[tuple[str, str]] = set()
+        self._to_forget: set[tuple[str, str]] = set()
+
+    @property
+    def unsettled(self) -> int:
+        """Changes of consent that a store has not taken yet."""
+        return len(self._to_admit) + len(self._to_withdraw) + len(self._to_forget)
+
+    def count(self, tenant: str) -> int:
+        """Return how many people of a tenant share."""
+        return len(self._floors[tenant].consent)
+
+    async def load(self, tenant: str) -> None:
+        """Let everybody in who is in the registry; at start, before any message.
+
+        Raises:
+            StoreAway: A store does not answer.
+        """
+        for person in await self._registry.people(tenant):
+            self._welcome(tenant, person)
+        await self._locations.seed(tenant, list(self._floors[tenant].consent))
+
+    async def state(self, tenant: str, login: str) -> Person | None:
+        """Return what is held about a person, None where they do not share."""
+        return self._person_by_login.get((tenant, canonical_login(login)))
+
+    async def opt_in(
+        self, tenant: str, login: str, name: str, devices: tuple[str, ...] | None
+    ) -> Person:
+        """Share from now on; `devices` None keeps those that are registered.
+
+        Raises:
+            StoreAway: The registry does not answer: nothing has changed.
+        """
+        login = canonical_login(login)
+        async with self._turn:
+            known = self._person_by_login.get((tenant, login))
+            if known is not None and devices in (None, known.devices):
+                return known
+            # A withdrawal that the registry has not taken would give the old subject
+            # back, and that one is gone for good.
+            await self._settle()
+            person = None
+            if known is not None:
+                person = await self._registry.change_devices(
+                    tenant, login, devices or ()
+                )
+            if person is None:
+                person = await self._registry.opt_in(
+                    tenant, login, name, devices or (), self._clock_ms()
+                )
+            # What was withdrawn while the registry wrote stays withdrawn.
+            if known is not None:
+                if self._person_by_login.get((tenant, login)) is not known:
+                    self._to_withdraw.add((tenant, login))
+                    return person
+                self._dismiss(tenant, known)
+            self._welcome(tenant, person)
+            await self._admit(tenant, person.subject)
+            return person
+
+    async def opt_out(self, tenant: str, login: str) -> None:
+        """Share no more, and erase the location in the same step.
+
+        Raises:
+            StoreAway: A store does not answer. The person is out all the same, and the
+                store is told as soon as it is back.
+        """
+        login = canonical_login(login)
+        # Not behind the lock: the gate closes at once, whatever else is under way.
+        person = self._person_by_login.get((tenant, login))
+        if person is not None:
+            self._dismiss(tenant, person)
+            self._to_forget.add((tenant, person.subject))
+            self._to_withdraw.add((tenant, login))
+        async with self._turn:
+            # Someone who was opting in at the same time is out again as well.
+            late = self._person_by_login.get((tenant, login))
+            if late is not None:
+                self._dismiss(tenant, late)
+                self._to_forget.add((tenant, late.subject))
+                self._to_withdraw.add((tenant, login))
+            await self._settle()
+
+    async def find(self, tenant: str, subject: str) -> Location | None:
+        """Return the location of someone who shares now.
+
+        Asked of the gate again after the store has answered: an opt-out in between
+        counts.
+
+        Raises:
+            StoreAway: The store does not answer.
+        """
+        location = await self._lookups.find(tenant, subject)
+        return location if subject in self._floors[tenant].consent else None
+
+    async def run(self) -> None:
+        """Tell the stores what they missed, until they have it. One task runs it."""
+        while True:
+            await asyncio.sleep(RETRY_S)
+            if self.unsettled:
+                try:
+                    async with self._turn:
+                        await self._settle()
+                except StoreAway:
+                    log.warning("consent_unsettled", number=self.unsettled)
+
+    def _welcome(self, tenant: str, person: Person) -> None:
+        self._person_by_login[tenant, person.login] = person
+        self._floors[tenant].consent.grant(person)
+        self._directories[tenant].add(person)
+
+    def _dismiss(self, tenant: str, person: Person) -> None:
+        del self._person_by_login[tenant, person.login]
+        self._floors[tenant].forget(person)
+        self._directories[tenant].remove(person.subject)
+
+    async def _admit(self, tenant: str, subject: str) -> None:
+        try:
+            await self._locations.admit(tenant, subject)
+        except Unseeded:
+            pass  # the committer is about to seed it, from the gate
+        except StoreAway:
+            self._to_admit.add((tenant, subject))
+
+    async def _settle(self) -> None:
+        """Do all that is left to do, each as far as its store answers.
+
+        Raises:
+            StoreAway: Something is left.
+        """
+        left: StoreAway | None = None
+        for tenant, subject in tuple(self._to_forget):
+            try:
+                await self._locations.forget(tenant, [subject])
+                self._to_forget.discard((tenant, subject))
+            except StoreAway as away:
+                left = away
+        for tenant, login in tuple(self._to_withdraw):
+            try:
+                await self._registry.opt_out(tenant, login)
+                self._to_withdraw.discard((tenant, login))
+            except StoreAway as away:
+                left = away
+        for tenant, subject in tuple(self._to_admit):
+            self._to_admit.discard((tenant, subject))
+            if subject in self._floors[tenant].consent:
+                await self._admit(tenant, subject)
+        if left is not None:
+            raise left

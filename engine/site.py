@@ -1,0 +1,166 @@
+"""What the configuration describes, built and checked: floors, streams, routes.
+
+Reads plans and tables, opens no socket: `livefloor check` ends here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from engine.config import secret
+from engine.errors import ConfigError
+from engine.ingest.formats import FORMATS, base_of
+from engine.ingest.mqtt import Credentials, Subscription, Terms, tls_context
+from engine.ingest.routing import Routes
+from engine.pipeline import Floor, Route, Stream
+from engine.query.auth import Authenticator
+from engine.query.ingest import Webhook
+from engine.query.keys import key_set, public_key, shared_secret
+from engine.space import Plan, load_access_points, load_bindings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from engine import config as settings
+
+
+class Site(NamedTuple):
+    """Everything that the configuration describes.
+
+    Attributes:
+        floors: By tenant.
+        streams: By tenant and source.
+        routes: Topic filters by broker.
+        terms: What to ask of each broker that a source takes messages from.
+        webhooks: The sources that post to us.
+    """
+
+    floors: dict[str, Floor]
+    streams: dict[tuple[str, str], Stream]
+    routes: dict[str, Routes[Route]]
+    terms: dict[str, Terms]
+    webhooks: list[Webhook]
+
+
+def build(config: settings.Config) -> Site:
+    """Read every file that the configuration names.
+
+    Raises:
+        ConfigError: With the file, the place in it, and what to write instead.
+    """
+    site = Site({}, {}, {}, {}, [])
+    subscriptions: dict[str, list[Subscription]] = {}
+    for tenant in config.tenants:
+        floor = site.floors[tenant.id] = _floor(config, tenant)
+        known = {source.name for source in tenant.sources}
+        unknown = floor.channels.sources - known
+        if unknown:
+            raise ConfigError(
+                f"{tenant.sensors}: tenant {tenant.id!r} has no source named "
+                f"{min(unknown)!r}; sensors name one of {', '.join(sorted(known))}"
+            )
+        for source in tenant.sources:
+            form = FORMATS[source.format]
+            stream = Stream(name=source.name, floor=floor, form=form)
+            site.streams[tenant.id, source.name] = stream
+            if source.broker is not None:
+                routes = site.routes.setdefault(source.broker, Routes())
+                asked = subscriptions.setdefault(source.broker, [])
+                for topic in source.topics:
+                    route = Route(stream, len(base_of(topic)))
+                    routes.add(topic, route, about_people=form.identify is not None)
+                    asked.append(Subscription(filter=topic, qos=source.qos))
+            key = secret(source.secret_file, source.secret_env)
+            if key is not None:
+                site.webhooks.append(Webhook(tenant.id, source.name, key))
+    for broker in config.brokers:
+        if broker.name in subscriptions:
+            asked = subscriptions[broker.name]
+            site.terms[broker.name] = _terms(broker, tuple(asked))
+    return site
+
+
+def authenticator(config: settings.Config, now_ms: Callable[[], int]) -> Authenticator:
+    """Return what checks the tokens of everybody who asks.
+
+    Raises:
+        ConfigError: No key, or one that does not fit.
+    """
+    auth = config.auth
+    keys = []
+    shared = secret(auth.secret_file, auth.secret_env)
+    if shared is not None:
+        keys.append(shared_secret(shared))
+    if auth.public_key_file is not None:
+        pem = secret(auth.public_key_file, None) or b""
+        keys.append(public_key(pem, auth.public_key_file.name))
+    if auth.jwks_file is not None:
+        data = secret(auth.jwks_file, None) or b""
+        keys += key_set(data, auth.jwks_file.name)
+    if not keys:
+        raise ConfigError(
+            "[auth]: set secret_file, public_key_file or jwks_file, "
+            "or nobody can sign in"
+        )
+    return Authenticator(
+        keys,
+        now_ms=now_ms,
+        tenants=frozenset(tenant.id for tenant in config.tenants),
+        issuer=auth.issuer,
+        audience=auth.audience,
+    )
+
+
+def _floor(config: settings.Config, tenant: settings.Tenant) -> Floor:
+    plan = Plan.load(tenant.plan)
+    occupancy, presence = config.occupancy, config.presence
+    return Floor(
+        tenant.id,
+        plan,
+        access_points=(
+            {}
+            if tenant.access_points is None
+            else load_access_points(tenant.access_points, plan)
+        ),
+        bindings=(
+            []
+            if tenant.sensors is None
+            else load_bindings(
+                tenant.sensors,
+                plan,
+                room_hold_ms=round(1000 * occupancy.room_hold_s),
+                desk_hold_ms=round(1000 * occupancy.desk_hold_s),
+            )
+        ),
+        settle_ms=round(1000 * presence.settle_s),
+        stale_ms=round(1000 * presence.stale_s),
+        retention_ms=round(3_600_000 * config.privacy.retention_h),
+        stale_floor_ms=round(1000 * occupancy.stale_floor_s),
+    )
+
+
+def _terms(broker: settings.Broker, asked: tuple[Subscription, ...]) -> Terms:
+    return Terms(
+        host=broker.host,
+        port=broker.port,
+        client_id=broker.client_id,
+        subscriptions=asked,
+        credentials=(
+            None
+            if broker.username is None
+            else Credentials(
+                username=broker.username,
+                password_file=broker.password_file,
+                password_env=broker.password_env,
+            )
+        ),
+        tls=(
+            tls_context(ca=broker.ca_file, cert=broker.cert_file, key=broker.key_file)
+            if broker.tls
+            else None
+        ),
+        keep_alive_s=broker.keep_alive_s,
+        session_expiry_s=broker.session_expiry_s,
+        receive_maximum=broker.receive_maximum,
+        max_packet_bytes=broker.max_packet_bytes,
+    )

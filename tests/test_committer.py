@@ -1,0 +1,92 @@
+"""On a real store: receipts come after the effect, and nothing is lost without it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from engine.model import Move, Person, ReadingKind
+from engine.pipeline import Floor
+from engine.space import Binding
+from tests.building import small_plan
+from tests.test_people import TENANT, Office
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.test_people import Server
+
+pytestmark = pytest.mark.integration
+
+ADA = Person("subject-ada", "ada", "Ada", (), 0)
+
+
+class Receipt:
+    def __init__(self) -> None:
+        self.given_back = asyncio.Event()
+
+    def done(self) -> None:
+        self.given_back.set()
+
+
+def with_a_desk(office: Office) -> Floor:
+    plan = small_plan()
+    space = plan.space_by_id["hq-1-desk-1"]
+    desk = Binding("own", "desk-1", "", space, ReadingKind.PRESENCE, 0, 0)
+    floor = Floor(TENANT, plan, bindings=[desk])
+    office.committer._floors = [floor]  # noqa: SLF001 - a floor with a sensor
+    return floor
+
+
+async def test_a_receipt_is_given_back_after_the_effect_is_in_redis(
+    redis_locations: Server, redis_registry: Server, server_clock: Callable[[], int]
+) -> None:
+    office = Office(redis_locations.url, redis_registry.url, server_clock)
+    floor = with_a_desk(office)
+    now = server_clock()
+    floor.consent.grant(ADA)
+    floor.moves["subject-ada"] = Move("subject-ada", now, "hq-1-hopper", 70, "ap-1")
+    floor.dirty.update(
+        floor.occupancy.apply([0], [1], [now], [0], now).changed.tolist()
+    )
+    task = asyncio.create_task(office.committer.run())
+    receipt = Receipt()
+    office.committer.add(receipt)
+    await asyncio.wait_for(receipt.given_back.wait(), 5)
+    (found,) = await office.locations.find(TENANT, ["subject-ada"], now)
+    assert found is not None
+    rows = await office.locations.load_channels(TENANT)
+    assert list(rows) == [b"own/presence/desk-1"]
+    assert not floor.moves
+    assert not floor.dirty
+    task.cancel()
+    await office.close()
+
+
+@pytest.mark.slow
+async def test_without_redis_receipts_wait_and_the_newest_state_is_kept(
+    new_redis: Callable[[str], Server],
+    redis_registry: Server,
+    server_clock: Callable[[], int],
+) -> None:
+    server = new_redis("locations")
+    await server.start()
+    office = Office(server.url, redis_registry.url, server_clock)
+    office.floor.consent.grant(ADA)
+    await server.stop()
+    task = asyncio.create_task(office.committer.run())
+    receipts = [Receipt(), Receipt()]
+    start = server_clock()
+    for step, receipt in enumerate(receipts):
+        move = Move("subject-ada", start + step, "hq-1-hopper", 70, "ap-1")
+        office.floor.moves["subject-ada"] = move
+        office.committer.add(receipt)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(receipts[0].given_back.wait(), 0.3)
+    assert not receipts[1].given_back.is_set()
+    assert office.committer.away_since_ms == start
+    task.cancel()
+    await office.close()
+    assert office.floor.moves["subject-ada"].observed_at_ms == start + 1
