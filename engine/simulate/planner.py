@@ -219,31 +219,32 @@ class _Planner:
             noon = _between(chance.gauss(12.4, 0.35), 11.4, 13.6) * HOUR_S
             self._pause(visit, noon, chance.uniform(22, 48), self._canteens(visit))
         for _ in range(chance.randint(2, 4)):
-            rooms = [
-                p for p in self.by_use[Use.RESTROOM] if p.level == visit.desk.level
-            ]
+            rooms = self._near(Use.RESTROOM, visit)
             self._pause(visit, self._sometime(visit), chance.uniform(3, 6), rooms)
         for _ in range(chance.randint(1, 3)):
             minutes, use = chance.uniform(4, 10), Use.KITCHEN
             if chance.random() < 0.3:  # noqa: PLR2004 - some talk, sitting down
                 minutes, use = chance.uniform(12, 35), Use.LOUNGE
-            near = [p for p in self.by_use[use] if p.level == visit.desk.level]
+            near = self._near(use, visit)
             self._pause(visit, self._sometime(visit), minutes, near)
+
+    def _near(self, use: Use, visit: _Visit) -> list[Place]:
+        """Return the places of a use on the level where somebody sits."""
+        return [p for p in self.by_use[use] if p.level == visit.desk.level]
 
     def _sometime(self, visit: _Visit) -> float:
         return self.chance.uniform(visit.arrive_s + 900, visit.leave_s - 1200)
 
     def _canteens(self, visit: _Visit) -> list[Place]:
         """Return where one may lunch: the café, or the kitchen of the own level."""
-        kitchens = self.by_use[Use.KITCHEN]
-        own = [place for place in kitchens if place.level == visit.desk.level]
-        cafe = kitchens[:1]
+        own = self._near(Use.KITCHEN, visit)
+        cafe = self.by_use[Use.KITCHEN][:1]
         return [*own, *cafe] if self.chance.getrandbits(1) else [*cafe, *own]
 
     def _pause(
         self, visit: _Visit, start_s: float, minutes: float, places: Sequence[Place]
     ) -> None:
-        """Plan a break at the first place with a seat left, a little later if need be."""
+        """Plan a break where a seat is left, a little later if need be."""
         for _ in range(6):
             end = start_s + minutes * MINUTE_S
             if visit.free(start_s, end):

@@ -100,13 +100,11 @@ class Carrier:
         """Return the events of the walk to a stay and of the stay itself."""
         stays = self._itinerary.stays
         chance = dice(*self._seeds, self._person, number)
-        before = stays[number - 1].place if number else 0
         stay = stays[number] if number < len(stays) else None
         end_s = stay.end_s if stay else self._itinerary.leave_s
         events: list[Radio | Step] = [Step(start_s, self._person, WALKING)]
-        after = stay.place if stay else 0
         for device in self._carried:
-            events += self._walk(chance, device, start_s, before, after, new=not number)
+            events += self._walk(chance, device, number, start_s)
         if stay:
             events.append(Step(stay.start_s, self._person, stay.place))
             for device in self._carried:
@@ -120,18 +118,14 @@ class Carrier:
         return events
 
     def _walk(
-        self,
-        chance: random.Random,
-        device: Device,
-        start_s: float,
-        before: int,
-        after: int,
-        *,
-        new: bool,
+        self, chance: random.Random, device: Device, number: int, start_s: float
     ) -> Iterator[Radio]:
-        """Yield how a device roams from place to place."""
+        """Yield how a device roams on the way to a stay, or out."""
+        stays = self._itinerary.stays
+        before = stays[number - 1].place if number else 0
+        after = stays[number].place if number < len(stays) else 0
         ap = self._coverage.at(before).best
-        if new:
+        if not number:
             yield self._join(start_s + chance.uniform(1, 6), device, ap)
         start, end = self._places[before], self._places[after]
         last_s = start_s + walk_s(start, end)

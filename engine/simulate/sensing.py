@@ -149,22 +149,26 @@ class Sensing:
         """Do a chore: the report it makes, and the next one it leads to."""
         at_s, chore, row = due
         sensor = self._sensors[row]
-        match chore:
-            case Chore.LOOK:
-                sense, following = self._look(sensor, at_s), None
-            case Chore.PULSE:
-                sense, following = self._pulse(sensor, at_s)
-            case Chore.REPEAT:
-                value = self._reported[row]
-                if sensor.model is Model.PASSIVE_INFRARED:
-                    value = 0  # it speaks of motion since, and has reported that
-                sense = Sense(at_s, row, value, Report.REPEAT)
-                wait = self._interval(sensor) * self._chance.uniform(0.98, 1.02)
-                following = Due(at_s + wait, Chore.REPEAT, row)
-            case Chore.HEALTH:
-                online = at_s >= self.faults.offline[2]
-                return Sense(at_s, row, int(online), Report.HEALTH), None
+        sense: Sense | None
+        following: Due | None = None
+        if chore is Chore.HEALTH:
+            online = at_s >= self.faults.offline[2]
+            return Sense(at_s, row, int(online), Report.HEALTH), None
+        if chore is Chore.LOOK:
+            sense = self._look(sensor, at_s)
+        elif chore is Chore.PULSE:
+            sense, following = self._pulse(sensor, at_s)
+        else:
+            sense = Sense(at_s, row, self._repeated(sensor), Report.REPEAT)
+            wait = self._interval(sensor) * self._chance.uniform(0.98, 1.02)
+            following = Due(at_s + wait, Chore.REPEAT, row)
         return (None if self._silent(row, at_s) else sense), following
+
+    def _repeated(self, sensor: Sensor) -> int:
+        """Return the last value; of motion that was reported, nothing is left."""
+        if sensor.model is Model.PASSIVE_INFRARED:
+            return 0
+        return self._reported[sensor.row]
 
     def _look(self, sensor: Sensor, at_s: float) -> Sense | None:
         row = sensor.row
