@@ -11,6 +11,7 @@ What `livefloor demo` and the tests run instead of services of the machine. Rule
   when the child is stopped; folders of parents that were killed go at the next start.
 
 A child is not tied to an event loop: it may be started in one and stopped in another.
+The owner supervises it by `await child.wait()` and, if need be, `start` again.
 """
 
 from __future__ import annotations
@@ -99,11 +100,14 @@ class Child(ABC):
     async def start(self, *, deadline_s: float = START_DEADLINE_S) -> None:
         """Start the program and return when it answers.
 
+        One that has ended by itself is started again at the same address, with what it
+        kept.
+
         Raises:
             ConfigError: The program is not installed.
             DependencyError: It ended at once or did not answer in time (`away`).
         """
-        if self._process is not None:
+        if self.running:
             msg = f"{self.name} is started already"
             raise RuntimeError(msg)
         try:
@@ -166,7 +170,7 @@ class Child(ABC):
         await self.stop()
 
     def _spawn(self) -> None:
-        self._folder = _Folder(self.name)
+        self._folder = self._folder or _Folder(self.name)
         log = self._folder.path / "log"
         command = [str(part) for part in self.command(self._folder.path)]
         with log.open("wb") as output:
@@ -302,9 +306,10 @@ class Broker(Child):
         self._max_in_flight = max_in_flight
 
     def command(self, folder: Path) -> Sequence[str | Path]:
-        """Write rumqttd's configuration with fresh ports; return the command."""
+        """Write rumqttd's configuration; return the command."""
         _require("iotcore")
-        self.port, self.port_3_1_1 = _free_ports(self.host, 2)
+        if not self.port:
+            self.port, self.port_3_1_1 = _free_ports(self.host, 2)
         configuration = folder / "rumqttd.toml"
         listeners = ((5, self.port), (4, self.port_3_1_1))
         configuration.write_text(

@@ -117,6 +117,19 @@ async def test_a_child_that_dies_is_reported() -> None:
         assert server.pid is not None
 
 
+async def test_a_child_that_died_is_started_again_at_the_same_address() -> None:
+    async with Valkey("locations") as server:
+        url = server.url
+        assert server.pid is not None
+        os.kill(server.pid, signal.SIGKILL)
+        await server.wait()
+        await server.start()
+        assert server.url == url
+        assert config(url)["appendonly"] == "no"
+        with pytest.raises(RuntimeError, match="started already"):
+            await server.start()
+
+
 async def test_a_child_that_ignores_the_request_to_end_is_killed() -> None:
     line = (
         "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN);"

@@ -11,7 +11,7 @@ for i = 1, #subjects do
   local subject = subjects[i]
   forgotten = forgotten + redis.call('SREM', KEYS[1], subject)
   redis.call('DEL', ARGV[1] .. subject)
-  -- Where memory is full only this fails; the erasure must not fail with it.
-  redis.pcall('SET', ARGV[2] .. subject, '', 'PX', ARGV[3])
+  -- After a deletion: Redis refuses a script for its memory at the first write only.
+  redis.call('SET', ARGV[2] .. subject, '', 'PX', ARGV[3])
 end
 return forgotten

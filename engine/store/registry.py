@@ -1,9 +1,9 @@
 """The role `registry`: who opted in, on disk before it is answered.
 
-Keys of a tenant: `lf:{tenant}:people`, a hash of records (msgpack of `Person`) by login,
-and `lf:{tenant}:devices`, a hash of logins by device address, which keeps an address
-with one person at most. Opting out removes the person's fields from both; from the
-server's file they go when it is next rewritten.
+Keys of a tenant: `lf:{tenant}:people`, a hash of records (msgpack of `Person`) by
+login, and `lf:{tenant}:devices`, a hash of logins by device address, which keeps an
+address with one person at most. Opting out removes the person's fields from both; from
+the server's file they go when it is next rewritten.
 """
 
 from __future__ import annotations
@@ -155,8 +155,12 @@ class Registry:
             done = await self._server.run(
                 _CHANGE,
                 _keys(tenant),
-                *(login, seen, _encode(after)),
-                *(len(before.devices), *before.devices, *wanted),
+                login,
+                seen,
+                _encode(after),
+                len(before.devices),
+                *before.devices,
+                *wanted,
             )
             if done == _TAKEN:
                 raise _taken()

@@ -4,8 +4,9 @@
 -- ARGV  prefix of places, prefix of withdrawals, subjects (msgpack)
 -- Gives how many consent now.
 --
--- The marker goes first and comes back last: where memory runs out in between, nothing
--- is seeded, and no batch is taken for refused.
+-- The marker goes first and comes back last: should anything fail in between, nothing is
+-- seeded, rather than a batch taken for refused. A full memory is no obstacle, as Redis
+-- asks for it at the first write only, and a DEL passes.
 
 local call, min = redis.call, math.min
 local subjects = cmsgpack.unpack(ARGV[3])

@@ -217,8 +217,13 @@ class Server:
     def _away(self, error: Exception) -> StoreAway:
         if isinstance(error, exceptions.NoScriptError):
             return _Unknown(f"{self.role}: the Redis server lost a script")
-        denied = exceptions.AuthenticationError | exceptions.NoPermissionError
-        if isinstance(error, denied) or "unknown command" in str(error):
+        denied = (exceptions.AuthenticationError, exceptions.NoPermissionError)
+        # While connecting, redis-py makes a failed connection of a wrong password.
+        if (
+            isinstance(error, denied)
+            or isinstance(error.__cause__, denied)
+            or "unknown command" in str(error)
+        ):
             return _Denied(f"{self.role}: the Redis server refuses this user")
         if isinstance(error, exceptions.ResponseError):
             code = _refusal(error)
