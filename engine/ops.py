@@ -1,0 +1,275 @@
+"""Is it alive, is it ready, what does it measure; and logs that hold no payload.
+
+A log line is made of words that we chose and of values whose keys stand in `KEYS`; all
+else is struck out, so a forgotten `login=…` leaves its key and not its value. An
+exception is told by its type and place, never by its text.
+"""
+
+from __future__ import annotations
+
+import logging
+import resource
+import sys
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+import structlog
+from litestar import get
+from litestar.response import Response
+
+from engine.metrics import CONTENT_TYPE
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Mapping, Sequence
+    from types import TracebackType
+
+    from litestar.handlers import HTTPRouteHandler
+    from structlog.typing import EventDict, WrappedLogger
+
+    from engine.metrics import Metrics
+
+KEYS = frozenset(
+    {
+        "code",
+        "error",
+        "event",
+        "host",
+        "level",
+        "link",
+        "logger",
+        "number",
+        "port",
+        "protocol",
+        "reason",
+        "role",
+        "seconds",
+        "signal",
+        "since_ms",
+        "source",
+        "stage",
+        "state",
+        "status",
+        "tenant",
+        "timestamp",
+        "version",
+        "wait_s",
+        "where",
+    }
+)
+"""All that a log line may say. None of them names a person, a device or a space."""
+
+_MAX_CHARS = 200
+_LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+_ENGINE = Path(__file__).parent
+
+
+class Alive(msgspec.Struct, frozen=True):
+    """The loop turns."""
+
+    version: str
+    uptime_s: int
+
+
+class Missing(msgspec.Struct, frozen=True):
+    """A dependency that does not answer."""
+
+    name: str
+    since_ms: int
+    for_s: int
+
+
+class Ready(msgspec.Struct, frozen=True):
+    """Whether everything that is needed answers, and what does not."""
+
+    ready: bool
+    missing: list[Missing]
+
+
+class Operations:
+    """The routes for those who run the engine: `/healthz`, `/readyz`, `/metrics`.
+
+    Args:
+        missing: Returns what does not answer now, with the time since when.
+        metrics: What is measured.
+        version: Of the engine.
+        now_ms: The clock.
+    """
+
+    def __init__(
+        self,
+        *,
+        missing: Callable[[], Mapping[str, int]],
+        metrics: Metrics,
+        version: str,
+        now_ms: Callable[[], int],
+    ) -> None:
+        self._missing = missing
+        self._metrics = metrics
+        self._version = version
+        self._now_ms = now_ms
+        self._started_ms = now_ms()
+        metrics.register("engine_ready", lambda: not missing())
+
+    def routes(self) -> Sequence[HTTPRouteHandler]:
+        """Return the handlers."""
+        return [
+            get("/healthz", security=[{}])(self.alive),
+            get("/readyz", security=[{}])(self.ready),
+            get("/metrics", include_in_schema=False)(self.page),
+        ]
+
+    async def alive(self) -> Alive:
+        """Say that the engine lives; restart it when this does not answer."""
+        uptime_s = (self._now_ms() - self._started_ms) // 1000
+        return Alive(self._version, max(0, uptime_s))
+
+    async def ready(self) -> Response[Ready]:
+        """Say whether everything answers (200), or what does not (503)."""
+        now_ms = self._now_ms()
+        missing = [
+            Missing(name, since_ms, max(0, now_ms - since_ms) // 1000)
+            for name, since_ms in sorted(self._missing().items())
+        ]
+        answer = Ready(not missing, missing)
+        headers = {"cache-control": "no-store"}
+        return Response(answer, status_code=503 if missing else 200, headers=headers)
+
+    async def page(self) -> Response[bytes]:
+        """Return the metrics as Prometheus scrapes them."""
+        headers = {"cache-control": "no-store"}
+        page = self._metrics.page()
+        return Response(page, media_type=CONTENT_TYPE, headers=headers)
+
+
+def configure_logging(
+    form: Literal["json", "console"],
+    level: Literal["debug", "info", "warning", "error"],
+) -> None:
+    """Let the whole process log structured lines to standard error, ours and others'.
+
+    Lines of libraries are kept from warnings up, and without their arguments.
+    """
+    renderer = (
+        structlog.processors.JSONRenderer()
+        if form == "json"
+        else structlog.dev.ConsoleRenderer(exception_formatter=_no_exception)
+    )
+    common: list[structlog.typing.Processor] = [
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        strike_out,
+    ]
+    structlog.configure(
+        processors=[*common, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Foreign([*common, renderer]))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(max(logging.WARNING, _LEVELS[level]))
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
+        logging.getLogger(name).handlers.clear()
+        logging.getLogger(name).propagate = name != "uvicorn.access"
+
+
+def strike_out(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Keep the keys of `KEYS`, and of exceptions the type; say what was struck out."""
+    error = event.pop("exc_info", None)
+    kept: EventDict = {
+        key: _plain(value) for key, value in event.items() if key in KEYS
+    }
+    struck = sorted(key for key in event if key not in KEYS)
+    if struck:
+        kept["struck_out"] = struck
+    if error is True:
+        error = sys.exc_info()[1]
+    elif isinstance(error, tuple):
+        error = error[1]
+    if isinstance(error, BaseException):
+        kept.update(told(error))
+    return kept
+
+
+def told(error: BaseException) -> dict[str, str]:
+    """Return all that may be logged of an exception: its type, and where it was."""
+    return {"error": type(error).__name__, "where": _where(error.__traceback__)}
+
+
+def loop_exception_handler(
+    _: asyncio.AbstractEventLoop, context: Mapping[str, Any]
+) -> None:
+    """Log what nobody awaited; asyncio's own words hold the arguments of callbacks."""
+    error = context.get("exception")
+    words = told(error) if isinstance(error, BaseException) else {}
+    structlog.get_logger(__name__).error("unhandled in the loop", **words)
+
+
+def install_hooks() -> None:
+    """Tell of what ends the process or a thread, or fails in a destructor, by type.
+
+    And leave no core file: it would hold everything that the memory held.
+    """
+    sys.excepthook = _ended
+    sys.unraisablehook = lambda hook: _unraisable(hook.exc_value)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _ended(
+    kind: type[BaseException], error: BaseException, _: TracebackType | None
+) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        return
+    structlog.get_logger(__name__).error("the engine ended", **told(error))
+
+
+def _unraisable(error: BaseException | None) -> None:
+    words = {} if error is None else told(error)
+    structlog.get_logger(__name__).error("failed in a destructor", **words)
+
+
+class _Foreign(logging.Formatter):
+    """Writes a library's line like ours: its template, never its arguments."""
+
+    def __init__(self, processors: Sequence[structlog.typing.Processor]) -> None:
+        super().__init__()
+        self._processors = processors
+
+    def format(self, record: logging.LogRecord) -> str:
+        event: Any = {
+            "event": record.msg if isinstance(record.msg, str) else "message",
+            "logger": record.name,
+        }
+        if record.exc_info and record.exc_info[1] is not None:
+            event |= told(record.exc_info[1])
+        for processor in self._processors:
+            event = processor(None, record.levelname.lower(), event)
+        return str(event)
+
+
+def _plain(value: object) -> object:
+    """Return a value that a line may hold: short, and no object with a repr."""
+    if isinstance(value, BaseException):
+        return type(value).__name__
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return str(value)[:_MAX_CHARS] if isinstance(value, str) else type(value).__name__
+
+
+def _where(frames: TracebackType | None) -> str:
+    """Return file, line and function of the innermost frame that is ours."""
+    summary = traceback.extract_tb(frames)
+    ours = [frame for frame in summary if Path(frame.filename).is_relative_to(_ENGINE)]
+    if not summary:
+        return ""
+    frame = (ours or list(summary))[-1]
+    return f"{Path(frame.filename).name}:{frame.lineno} {frame.name}"
+
+
+def _no_exception(*_: object) -> None:
+    """Print nothing of an exception: `strike_out` has said all of it."""

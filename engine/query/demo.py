@@ -1,0 +1,132 @@
+"""The demo's sign-in: choose one of the simulated people, get a short-lived token.
+
+Exists in `livefloor demo` alone; the people are inventions of the simulator.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+import msgspec
+from joserfc import jwt
+from joserfc.jwk import OctKey
+from litestar import get, post
+from litestar.params import JSONBody  # noqa: TC002 - read at run time
+
+from engine.errors import NotFound
+from engine.query.auth import Authenticator
+from engine.query.keys import shared_secret
+from engine.query.problem import NOT_FOUND, problem_responses
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from litestar.handlers import HTTPRouteHandler
+
+LIFETIME_S = 60 * 60
+
+
+class Issued(NamedTuple):
+    """A token and when it ends."""
+
+    token: str
+    expires_at_ms: int
+
+
+class TokenOffice:
+    """Issues the demo's tokens, with a key that lives as long as the process.
+
+    Args:
+        tenant: The demo's tenant.
+        now_ms: The clock.
+    """
+
+    def __init__(self, *, tenant: str, now_ms: Callable[[], int]) -> None:
+        self._tenant = tenant
+        self._now_ms = now_ms
+        secret = secrets.token_bytes(32)
+        self._key = OctKey.import_key(secret)
+        self.authenticator = Authenticator(
+            [shared_secret(secret)],
+            now_ms=now_ms,
+            tenants=frozenset({tenant}),
+            leeway_s=0,
+        )
+
+    def issue(self, login: str, name: str) -> Issued:
+        """Return a token for a simulated person."""
+        expires_s = self._now_ms() // 1000 + LIFETIME_S
+        claims = {"sub": login, "name": name, "tenant": self._tenant, "exp": expires_s}
+        token = jwt.encode({"alg": "HS256"}, claims, self._key, algorithms=["HS256"])
+        return Issued(token, 1000 * expires_s)
+
+
+class DemoPerson(msgspec.Struct, frozen=True):
+    """A simulated person, and whether they share now."""
+
+    id: str
+    name: str
+    sharing: bool
+
+
+class DemoPeople(msgspec.Struct, frozen=True):
+    """Whom one may be."""
+
+    people: list[DemoPerson]
+
+
+class Choice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whom one wants to be."""
+
+    person: str
+
+
+class DemoToken(msgspec.Struct, frozen=True):
+    """A token to send as `Authorization: Bearer …`."""
+
+    token: str
+    expires_at_ms: int
+    name: str
+
+
+class Cast(Protocol):
+    """The simulated people; their id is their login."""
+
+    def people(self) -> Sequence[DemoPerson]:
+        """Return whom one may choose."""
+        ...
+
+    def name(self, person: str) -> str | None:
+        """Return the name of a person, None where there is none."""
+        ...
+
+
+class Demo:
+    """The routes under `/demo`."""
+
+    def __init__(self, *, cast: Cast, office: TokenOffice) -> None:
+        self._cast = cast
+        self._office = office
+
+    def routes(self) -> Sequence[HTTPRouteHandler]:
+        """Return the handlers."""
+        choose = post(
+            "/demo/token",
+            status_code=200,
+            security=[{}],
+            responses=problem_responses(400, 404, 413),
+        )
+        return [get("/demo/people", security=[{}])(self.people), choose(self.token)]
+
+    async def people(self) -> DemoPeople:
+        """List the simulated people that one may be."""
+        return DemoPeople(list(self._cast.people()))
+
+    async def token(self, data: JSONBody[Choice]) -> DemoToken:
+        """Return a token for a simulated person."""
+        name = self._cast.name(data.person)
+        if name is None:
+            raise NotFound(NOT_FOUND)
+        issued = self._office.issue(data.person, name)
+        return DemoToken(issued.token, issued.expires_at_ms, name)
