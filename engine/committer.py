@@ -49,6 +49,8 @@ class Committer:
 
     Attributes:
         away_since_ms: Since when Redis has not answered; None while it does.
+        written: Moves that Redis took.
+        refused: Moves that it did not take, for want of consent.
     """
 
     def __init__(
@@ -69,8 +71,8 @@ class Committer:
         self._receipts: list[Receipt] = []
         self._wake = asyncio.Event()
         self.away_since_ms: int | None = None
-        self.moves_written = 0
-        self.moves_refused = 0
+        self.written = 0
+        self.refused = 0
 
     def add(self, receipt: Receipt | None = None) -> None:
         """Commit what the floors hold now; then give the receipt back."""
@@ -102,7 +104,7 @@ class Committer:
                 self._receipts = receipts + self._receipts
                 if self.away_since_ms is None:
                     self.away_since_ms = self._clock_ms()
-                    log.warning("store_away", role="locations")
+                    log.warning("store away", role="locations")
                 await asyncio.sleep(wait_s * random.uniform(0.5, 1))  # noqa: S311 - jitter
                 wait_s = min(2 * wait_s, LAST_WAIT_S)
                 self._wake.set()
@@ -110,7 +112,7 @@ class Committer:
             if self.away_since_ms is not None:
                 self.away_since_ms = None
                 wait_s = FIRST_WAIT_S
-                log.info("store_back", role="locations")
+                log.info("store back", role="locations")
             for receipt in receipts:
                 receipt.done()
 
@@ -157,8 +159,8 @@ class Committer:
         self._timed("commit", seconds)
         self._call_s(seconds)
         self._batch_size(len(moves) + len(channels))
-        self.moves_written += written.written
-        self.moves_refused += written.refused
+        self.written += written.written
+        self.refused += written.refused
 
 
 class _Waiter:

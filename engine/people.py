@@ -17,7 +17,7 @@ from engine.privacy.consent import canonical_login
 from engine.store.locations import Unseeded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from engine.model import Location, Person
     from engine.pipeline import Floor
@@ -35,7 +35,7 @@ class People:
     """The people of every tenant, and what they decide about themselves.
 
     Attributes:
-        unsettled: Changes of consent that a store has not taken yet.
+        unsettled_since_ms: Since when a store owes us a change of consent, or None.
     """
 
     def __init__(  # noqa: PLR0913 - one part each, by name
@@ -56,6 +56,7 @@ class People:
         self._clock_ms = clock_ms
         self._person_by_login: dict[tuple[str, str], Person] = {}
         self._turn = asyncio.Lock()
+        self.unsettled_since_ms: int | None = None
         self._to_admit: set[tuple[str, str]] = set()
         self._to_withdraw: set[tuple[str, str]] = set()
         self._to_forget: set[tuple[str, str]] = set()
@@ -65,9 +66,18 @@ class People:
         """Changes of consent that a store has not taken yet."""
         return len(self._to_admit) + len(self._to_withdraw) + len(self._to_forget)
 
+    @property
+    def tenants(self) -> Iterable[str]:
+        """The tenants that there are."""
+        return self._floors.keys()
+
     def count(self, tenant: str) -> int:
         """Return how many people of a tenant share."""
         return len(self._floors[tenant].consent)
+
+    def shares(self, tenant: str, login: str) -> bool:
+        """Return whether a person shares now."""
+        return (tenant, canonical_login(login)) in self._person_by_login
 
     async def load(self, tenant: str) -> None:
         """Let everybody in who is in the registry; at start, before any message.
@@ -162,7 +172,9 @@ class People:
                     async with self._turn:
                         await self._settle()
                 except StoreAway:
-                    log.warning("consent_unsettled", number=self.unsettled)
+                    log.warning(
+                        "consent changes wait for a store", number=self.unsettled
+                    )
 
     def _welcome(self, tenant: str, person: Person) -> None:
         self._person_by_login[tenant, person.login] = person
@@ -206,4 +218,7 @@ class People:
             if subject in self._floors[tenant].consent:
                 await self._admit(tenant, subject)
         if left is not None:
+            self.unsettled_since_ms = self.unsettled_since_ms or self._clock_ms()
             raise left
+        if not self.unsettled:
+            self.unsettled_since_ms = None

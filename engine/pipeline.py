@@ -17,7 +17,7 @@ from engine.errors import UnknownName
 from engine.ingest.formats import REFUSALS, reason_of
 from engine.locate.association import Association
 from engine.model import Move, Outcome, ReadingFlag, ReadingKind
-from engine.occupancy import Occupancy
+from engine.occupancy import ROW, Occupancy
 from engine.presence import Presence
 from engine.privacy.consent import Consent
 from engine.space import Kind
@@ -162,6 +162,21 @@ class Floor:
         self.moves: dict[str, Move] = {}
         self.dirty: set[int] = set()
 
+    def restore(self, rows: Mapping[bytes, bytes]) -> int:
+        """Put back the stored state of sensors; return how many channels had one.
+
+        Rows of channels that are no longer bound, or of another version, are passed by.
+        """
+        size = ROW.itemsize
+        found = [
+            (channel, row)
+            for channel in range(len(self.channels))
+            if len(row := rows.get(self.channels.key(channel).encode(), b"")) == size
+        ]
+        channels = np.array([channel for channel, _ in found], np.int32)
+        self.occupancy.restore(channels, b"".join(row for _, row in found))
+        return len(found)
+
     def confirm(self, now_ms: int) -> None:
         """Believe the returns that nothing contradicted; about once a second."""
         for move in self.presence.confirm(now_ms):
@@ -254,32 +269,40 @@ class Pipeline:
         messages: Sequence[Message],
         find: Callable[[str], Route | None],
         now_ms: int,
-    ) -> None:
+    ) -> int:
         """Take the messages of one chunk through every stage.
 
         Nothing a sender does raises here: what cannot be used is counted and dropped.
+
+        Returns:
+            How many records were refused before it was known whom they are about, or
+            because of a reading. What is refused later does not count: the sender must
+            not learn from an answer who has opted in.
         """
         start = perf_counter()
-        admitted, anonymous = self._decide(messages, find)
+        admitted, anonymous, refused = self._decide(messages, find)
         decided = perf_counter()
         sightings = _observe(admitted, now_ms)
         fixes = _place(sightings)
         placed = perf_counter()
         _settle(fixes, now_ms)
         settled = perf_counter()
-        _count(_read(anonymous, now_ms), now_ms)
+        columns, unread = _read(anonymous, now_ms)
+        _count(columns, now_ms)
         counted = perf_counter()
         self._timed("decide", decided - start)
         self._timed("place", placed - decided)
         self._timed("settle", settled - placed)
         self._timed("count", counted - settled)
+        return refused + unread
 
     def _decide(
         self,
         messages: Sequence[Message],
         find: Callable[[str], Route | None],
-    ) -> tuple[list[_Admitted], list[_Anonymous]]:
+    ) -> tuple[list[_Admitted], list[_Anonymous], int]:
         """Decode identities alone, and keep only who opted in and what is nobody's."""
+        refused = 0
         admitted: list[_Admitted] = []
         anonymous: list[_Anonymous] = []
         for message in messages:
@@ -293,6 +316,7 @@ class Pipeline:
                 records = stream.form.split(message.payload)
             except REFUSALS as error:
                 stream.tally.refuse(error)
+                refused += 1
                 continue
             identify = stream.form.identify
             if identify is None:
@@ -307,6 +331,7 @@ class Pipeline:
                     identity = identify(record)
                 except REFUSALS as error:
                     stream.tally.refuse(error)
+                    refused += 1
                     continue
                 if identity.login is None and identity.device is None:
                     anonymous.append(
@@ -318,7 +343,7 @@ class Pipeline:
                     admitted.append(_Admitted(stream, row, record))
                 else:
                     stream.tally.by_outcome[Outcome.DISPOSED] += 1
-        return admitted, anonymous
+        return admitted, anonymous, refused
 
 
 def _observe(
@@ -374,9 +399,12 @@ class _Columns:
         self.flags: list[int] = []
 
 
-def _read(anonymous: Iterable[_Anonymous], now_ms: int) -> dict[Stream, _Columns]:
+def _read(
+    anonymous: Iterable[_Anonymous], now_ms: int
+) -> tuple[dict[Stream, _Columns], int]:
     """Decode readings and find the channel of each; health is applied at once."""
     columns: dict[Stream, _Columns] = {}
+    refused = 0
     for stream, record, topic, retained in anonymous:
         if stream.form.read is None:
             stream.tally.by_outcome[Outcome.DISPOSED] += 1
@@ -385,6 +413,7 @@ def _read(anonymous: Iterable[_Anonymous], now_ms: int) -> dict[Stream, _Columns
             readings = stream.form.read(record, topic, now_ms)
         except REFUSALS as error:
             stream.tally.refuse(error)
+            refused += 1
             continue
         own = columns.get(stream)
         if own is None:
@@ -404,7 +433,8 @@ def _read(anonymous: Iterable[_Anonymous], now_ms: int) -> dict[Stream, _Columns
                 own.flags.append(flags)
         if not bound:
             stream.tally.refuse(UnknownName())
-    return columns
+            refused += 1
+    return columns, refused
 
 
 def _set_health(stream: Stream, reading: Reading, flags: int, now_ms: int) -> bool:

@@ -19,6 +19,10 @@ class Association:
     def __init__(self, access_points: Mapping[str, AccessPoint]) -> None:
         self._access_points = access_points
 
+    def __len__(self) -> int:
+        """Return how many access points are known."""
+        return len(self._access_points)
+
     def place(self, sighting: Sighting) -> Fix | None:
         """Return where the sighting is, or None where the access point is unknown.
 

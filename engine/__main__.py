@@ -1,0 +1,215 @@
+"""The command `livefloor`, same as `python -m engine`."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
+
+import uvloop
+from cyclopts import App, Parameter, validators
+from rich.console import Console
+
+from engine.app import VERSION, Engine
+from engine.config import load, secret
+from engine.errors import ConfigError, EngineError
+from engine.ops import configure_logging, install_hooks, loop_exception_handler
+from engine.simulate.player import Broker, Player
+from engine.simulate.scenario import Scenario
+from engine.site import authenticator, build
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+BAD_SETTING = 2
+"""Exit status where the operator can mend it."""
+
+cli = App(
+    name="livefloor",
+    version=VERSION,
+    help="Live workplace occupancy and last-known locations, opt-in only.",
+)
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+ConfigFile = Annotated[Path, Parameter(name=["--config", "-c"], help="The TOML file.")]
+Count = Annotated[int, Parameter(validator=validators.Number(gte=1, lte=100_000))]
+Speed = Annotated[float, Parameter(validator=validators.Number(gte=0.1, lte=600))]
+PortNumber = Annotated[int, Parameter(validator=validators.Number(gte=0, lte=65_535))]
+
+
+@cli.command
+def demo(
+    *,
+    port: PortNumber = 8080,
+    people: Count = 300,
+    speed: Speed = 60,
+    seed: int = 1,
+    host: str = "127.0.0.1",
+) -> None:
+    """Show everything on this machine: embedded stores and broker, a simulated day.
+
+    Example: livefloor demo --people 2000 --speed 60
+
+    Args:
+        port: Where the map is; 0 chooses a free port.
+        people: How many work in the building.
+        speed: Simulated seconds in a real one.
+        seed: Another number, another building full of people.
+        host: Address to listen on; beyond this machine everyone signs in as someone.
+    """
+    from engine import demo as parts  # noqa: PLC0415 - needs the extra `embedded`
+
+    configure_logging("console", "warning")
+    _run(
+        parts.run(
+            host=host, port=port, people=people, speed=speed, seed=seed, tell=out.print
+        )
+    )
+
+
+@cli.command
+def run(*, config: ConfigFile) -> None:
+    """Run the engine.
+
+    Example: livefloor run --config /etc/livefloor/livefloor.toml
+    """
+    settings = load(config)
+    configure_logging(settings.log.format, settings.log.level)
+    engine = Engine(settings)
+
+    async def told() -> None:
+        out.print(f"livefloor {VERSION} on {settings.server.host}:{engine.port}")
+
+    _run(engine.run(told))
+
+
+@cli.command
+def check(*, config: ConfigFile) -> None:
+    """Read and check everything that the configuration names, and start nothing.
+
+    Example: livefloor check --config livefloor.toml
+    """
+    settings = load(config)
+    site = build(settings)
+    authenticator(settings, lambda: 0)
+    for tenant, floor in site.floors.items():
+        own = [name for owner, name in site.streams if owner == tenant]
+        out.print(
+            f"tenant {tenant}: {len(floor.plan.levels)} levels, "
+            f"{len(floor.plan.spaces)} spaces, {len(floor.channels)} sensor channels, "
+            f"{len(floor.locator)} access points, sources {', '.join(own) or 'none'}"
+        )
+    out.print(f"{config}: ready to run")
+
+
+@cli.command
+def simulate(  # noqa: PLR0913 - a mode of operation is this many choices
+    *,
+    broker: str = "mqtt://127.0.0.1:1883",
+    webhook: str | None = None,
+    webhook_secret_file: Path | None = None,
+    username: str | None = None,
+    password_file: Path | None = None,
+    people: Count = 300,
+    speed: Speed = 60,
+    seed: int = 1,
+    prefix: str = "demo",
+    files: Path | None = None,
+    quiet: bool = False,
+) -> None:
+    """Publish a seeded working day, as the Wi-Fi and the sensors of a building would.
+
+    Example: livefloor simulate --broker mqtt://127.0.0.1:1883 --people 500 --files site
+
+    Args:
+        broker: An MQTT 3.1.1 broker.
+        webhook: The engine's address, for the RADIUS source.
+        webhook_secret_file: The secret of that source.
+        username: At the broker.
+        password_file: With the broker's password.
+        people: How many work in the building.
+        speed: Simulated seconds in a real one.
+        seed: Another number, another building full of people.
+        prefix: What livefloor's own topics begin with.
+        files: Write plan, access points and sensors into this folder, and end.
+        quiet: Say nothing while it runs.
+    """
+    scenario = Scenario(people, seed=seed)
+    if files is not None:
+        files.mkdir(parents=True, exist_ok=True)
+        building = scenario.building
+        (files / "plan.geojson").write_bytes(building.plan_file())
+        (files / "access-points.csv").write_text(building.access_points_csv())
+        (files / "sensors.csv").write_text(building.sensors_csv(speed))
+        out.print(f"wrote plan.geojson, access-points.csv and sensors.csv to {files}")
+        return
+    parts = urlsplit(broker)
+    if parts.scheme != "mqtt" or not parts.hostname:
+        raise ConfigError("--broker: write mqtt://host:port")
+    password = secret(password_file, None)
+    key = secret(webhook_secret_file, None)
+    player = Player(
+        scenario,
+        Broker(
+            parts.hostname,
+            parts.port or 1883,
+            username,
+            None if password is None else password.decode(),
+        ),
+        webhook_url=webhook,
+        webhook_secret=None if key is None else key.decode(),
+        prefix=prefix,
+        speed=speed,
+    )
+    _run(player.run() if quiet else _shown(player))
+
+
+async def _shown(player: Player) -> None:
+    """Play with a status line."""
+
+    async def status() -> None:
+        with out.status("") as line:
+            while True:
+                stats = player.stats
+                sent = ", ".join(f"{name} {n:,}" for name, n in stats.sent.items())
+                line.update(f"{stats.clock()}  sent: {sent or 'nothing yet'}")
+                await asyncio.sleep(0.5)
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(status(), name="simulate.status")
+        tasks.create_task(player.run(), name="simulate.player")
+
+
+def _run(work: Coroutine[None, None, None]) -> None:
+    """Run until the work ends, or until SIGINT or SIGTERM, on uvloop."""
+    install_hooks()
+
+    async def until_told() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(loop_exception_handler)
+        task = asyncio.ensure_future(work)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, task.cancel)
+        with suppress(asyncio.CancelledError):
+            await task
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(until_told())
+
+
+def main() -> None:
+    """Run a command; exit 2 with one sentence where the operator can mend it."""
+    try:
+        cli()
+    except EngineError as error:
+        err.print(f"[bold red]livefloor:[/] {error}", soft_wrap=True)
+        sys.exit(BAD_SETTING)
+
+
+if __name__ == "__main__":
+    main()

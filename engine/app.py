@@ -1,0 +1,366 @@
+"""The composition root: builds every part once, owns start, stop and the one loop."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+from ipaddress import ip_address
+from time import perf_counter
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+import structlog
+
+from engine import codec, gauges, web
+from engine.committer import Committer
+from engine.errors import InputError, StoreAway, Unauthorized
+from engine.ingest.mqtt import Link
+from engine.metrics import Metrics
+from engine.model import Outcome
+from engine.ops import Operations
+from engine.people import People
+from engine.pipeline import Pipeline, Route
+from engine.privacy.disclosure import Disclosure
+from engine.publish import sse
+from engine.publish.http import HttpLimits
+from engine.publish.hub import Hub
+from engine.publish.live import Grant, Live, LiveLimits
+from engine.publish.server import serve
+from engine.query.access import Access
+from engine.query.colleagues import Search
+from engine.query.directory import Directory
+from engine.query.http import create_app
+from engine.query.ingest import Ingest
+from engine.query.levels import Levels
+from engine.query.live import LiveEvents
+from engine.query.me import Me
+from engine.query.page import Page
+from engine.query.spaces import Spaces
+from engine.query.view import Views
+from engine.site import authenticator, build
+from engine.store.locations import Locations
+from engine.store.lookups import Lookups
+from engine.store.registry import Registry
+
+if TYPE_CHECKING:
+    from collections.abc import (
+        Awaitable,
+        Callable,
+        Coroutine,
+        Iterator,
+        Mapping,
+        Sequence,
+    )
+
+    from uvicorn._types import ASGIApplication
+
+    from engine.config import Config
+    from engine.ingest.mqtt import Message, Receipt
+    from engine.query.auth import Authenticator
+    from engine.query.http import Routes
+
+log = structlog.get_logger(__name__)
+
+VERSION = version("livefloor")
+KEEP_S = 1.0
+"""How often presence is looked after."""
+EXPIRE_BEATS = 60
+"""Of these, every how many also end what is too old."""
+COMMIT_S = 5.0
+"""How long a webhook waits for its effect to be safe."""
+
+
+def now_ms() -> int:
+    """Return our clock: UTC, milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoParts:
+    """What `livefloor demo` adds.
+
+    Attributes:
+        tenant: Whose anonymous occupancy anyone on this machine may see.
+        authenticator: Checks the tokens that the demo issues itself.
+        routes: Makes the routes of its sign-in.
+    """
+
+    tenant: str
+    authenticator: Authenticator
+    routes: Callable[[People], Routes]
+
+
+class _Posted(NamedTuple):
+    """The body of a webhook, as the pipeline takes messages."""
+
+    payload: bytes
+    topic: str = ""
+    retain: bool = False
+
+
+class Engine:
+    """Every part of one process.
+
+    Attributes:
+        people: Who shares, and what they may change.
+        port: Where it listens, once it runs.
+    """
+
+    def __init__(self, config: Config, demo: DemoParts | None = None) -> None:
+        """Build the parts; opens no socket.
+
+        Raises:
+            ConfigError: A file that the configuration names does not fit.
+        """
+        self.port = 0
+        self._config = config
+        self._demo = demo
+        self._site = site = build(config)
+        self._metrics = Metrics(version=VERSION)
+        self._pipeline = Pipeline(self._metrics.timed)
+        self._retention_ms = round(3_600_000 * config.privacy.retention_h)
+        self._locations = Locations(
+            config.redis.locations, retention_ms=self._retention_ms
+        )
+        self._registry = Registry(config.redis.registry)
+        self._committer = Committer(
+            site.floors.values(),
+            self._locations,
+            clock_ms=now_ms,
+            metrics=self._metrics,
+        )
+        self._directories = {tenant: Directory() for tenant in site.floors}
+        self.people = People(
+            floors=site.floors,
+            directories=self._directories,
+            registry=self._registry,
+            locations=self._locations,
+            lookups=Lookups(self._locations, now_ms),
+            clock_ms=now_ms,
+        )
+        self._views = {
+            tenant: Disclosure(floor.plan, floor.occupancy)
+            for tenant, floor in site.floors.items()
+        }
+        self._hub = Hub(self._views, encode=codec.encode, now_ms=now_ms)
+        self._authenticator = (
+            demo.authenticator if demo else authenticator(config, now_ms)
+        )
+        protocol = {broker.name: broker.protocol for broker in config.brokers}
+        self._links = [
+            Link(
+                name=name,
+                terms=terms,
+                sink=partial(self._sink, site.routes[name].find),
+                protocol=protocol[name],
+            )
+            for name, terms in site.terms.items()
+        ]
+        self._unready_ms = {f"broker {link.name}": now_ms() for link in self._links}
+        self._live = Live(
+            hub=self._hub,
+            authorise=self._authorise,
+            now_ms=now_ms,
+            server=f"livefloor/{VERSION}",
+            tick_ms=config.publish.tick_ms,
+            heartbeat_s=config.publish.heartbeat_s,
+            origins=frozenset(config.server.origins),
+            limits=LiveLimits(stalled_s=config.publish.stall_s),
+        )
+        self._app = create_app(self._nouns(), version=VERSION)
+        self._tick_s = self._metrics.histogram("engine_tick_seconds").observe
+        gauges.register_intake(self._metrics, site, self._links, self._pipeline)
+        gauges.register_stores(self._metrics, self._committer, self.people)
+        gauges.register_publish(self._metrics, self._hub, self._live)
+
+    async def run(self, on_ready: Callable[[], Awaitable[None]]) -> None:
+        """Run until cancelled.
+
+        Args:
+            on_ready: Awaited once the engine listens.
+
+        Raises:
+            ConfigError: A store or an address cannot be used as it is.
+            StoreAway: A store does not answer at the start.
+        """
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._locations.close)
+            stack.push_async_callback(self._registry.close)
+            await self._load()
+            self._tick()
+            server = self._config.server
+            listener = await stack.enter_async_context(
+                serve(
+                    cast("ASGIApplication", self._app),
+                    live=self._live,
+                    host=server.host,
+                    port=server.port,
+                    limits=HttpLimits(connections=server.connections),
+                )
+            )
+            self.port = listener.port
+            gauges.register_listener(self._metrics, listener)
+            async with asyncio.TaskGroup() as tasks:
+                for name, task in self._tasks():
+                    tasks.create_task(task, name=f"engine.{name}")
+                await on_ready()
+
+    def _tasks(self) -> Iterator[tuple[str, Coroutine[None, None, None]]]:
+        yield "committer", self._committer.run()
+        yield "people", self.people.run()
+        yield "ticker", self._ticker()
+        yield "keeper", self._keeper()
+        for link in self._links:
+            yield f"link.{link.name}", link.run()
+
+    async def _load(self) -> None:
+        """Check the stores, and take from them what an earlier process left there."""
+        await self._registry.check()
+        await self._locations.check()
+        for tenant, floor in self._site.floors.items():
+            await self.people.load(tenant)
+            stored = await self._locations.load_channels(tenant)
+            rows = floor.restore(stored)
+            log.info("tenant loaded", tenant=tenant, number=rows)
+
+    def _sink(
+        self,
+        find: Callable[[str], Route | None],
+        messages: Sequence[Message],
+        receipt: Receipt,
+    ) -> None:
+        self._pipeline.run(messages, find, now_ms())
+        self._committer.add(receipt)
+
+    async def accept(
+        self, source: str, tenant: str, body: bytes, content_type: str
+    ) -> None:
+        """Take in what a webhook source posted; return when the effect is safe.
+
+        Raises:
+            InputError: Refused, and counted.
+            StoreAway: Redis is away; the sender should try again.
+        """
+        del content_type  # every format tells its encodings apart by itself
+        route = Route(self._site.streams[tenant, source], 0)
+        if self._pipeline.run([_Posted(body)], lambda _: route, now_ms()):
+            raise InputError("the body does not fit the format of this source")
+        try:
+            async with asyncio.timeout(COMMIT_S):
+                await self._committer.flush()
+        except TimeoutError:
+            raise StoreAway("the store does not answer; send it again") from None
+
+    def refused(self, source: str, tenant: str, reason: str) -> None:
+        """Count a request of a webhook source that was refused by its size."""
+        tally = self._site.streams[tenant, source].tally
+        tally.by_outcome[Outcome.INVALID] += 1
+        tally.by_reason[reason] = tally.by_reason.get(reason, 0) + 1
+
+    async def _ticker(self) -> None:
+        """Publish what changed, at a steady pace; a tick that is missed is skipped."""
+        loop = asyncio.get_running_loop()
+        period_s = self._config.publish.tick_ms / 1000
+        due = loop.time()
+        while True:
+            due = max(due + period_s, loop.time())
+            await asyncio.sleep(due - loop.time())
+            self._tick()
+
+    def _tick(self) -> None:
+        start = perf_counter()
+        at_ms = now_ms()
+        for tenant, floor in self._site.floors.items():
+            changed = floor.occupancy.tick(at_ms)
+            deltas = self._views[tenant].publish(changed, at_ms)
+            published = perf_counter()
+            self._hub.publish(tenant, deltas)
+            self._metrics.timed("publish", perf_counter() - published)
+        self._tick_s(perf_counter() - start)
+
+    async def _keeper(self) -> None:
+        """Confirm returns each second, expire associations each minute."""
+        beat = 0
+        while True:
+            await asyncio.sleep(KEEP_S)
+            beat += 1
+            for floor in self._site.floors.values():
+                floor.confirm(now_ms())
+                if beat % EXPIRE_BEATS == 0:
+                    floor.presence.expire(now_ms())
+            self._committer.add()
+            self._watch()
+
+    def _watch(self) -> None:
+        """Note since when each broker has not been ready."""
+        for link in self._links:
+            name = f"broker {link.name}"
+            if link.ready:
+                self._unready_ms.pop(name, None)
+            else:
+                self._unready_ms.setdefault(name, now_ms())
+
+    def _missing(self) -> dict[str, int]:
+        """Return what does not answer, and since when."""
+        self._watch()
+        missing = dict(self._unready_ms)
+        if self._committer.away_since_ms is not None:
+            missing["redis locations"] = self._committer.away_since_ms
+        if self.people.unsettled_since_ms is not None:
+            missing["consent changes"] = self.people.unsettled_since_ms
+        return missing
+
+    def _authorise(
+        self, token: str | None, address: str | None, headers: Mapping[str, str]
+    ) -> Grant | None:
+        """Return what a live socket may see: by its token, or as the demo's guest."""
+        if token is None:
+            scheme, _, token = headers.get("authorization", "").partition(" ")
+            if scheme.lower() != "bearer":
+                if self._demo is None or address is None:
+                    return None
+                here = ip_address(address).is_loopback
+                return Grant(self._demo.tenant, None) if here else None
+        try:
+            caller = self._authenticator.authenticate(token)
+        except Unauthorized:
+            return None
+        return Grant(caller.tenant, caller.expires_at_ms)
+
+    def _nouns(self) -> list[Routes]:
+        """Return every part of the HTTP API."""
+        views = Views(self._views)
+        access = Access(
+            self._authenticator,
+            open_tenant=self._demo.tenant if self._demo else None,
+        )
+        nouns: list[Routes] = [
+            Levels(access=access, views=views, encode=codec.encode, now_ms=now_ms),
+            LiveEvents(
+                access=access, stream=partial(sse.stream, self._hub), now_ms=now_ms
+            ),
+            Spaces(access=access, views=views, now_ms=now_ms),
+            Search(
+                access=access,
+                views=views,
+                people_by_tenant=self._directories,
+                finder=self.people,
+                now_ms=now_ms,
+                retention_ms=self._retention_ms,
+            ),
+            Me(access=access, consent=self.people),
+            Ingest(webhooks=self._site.webhooks, intake=self),
+            Operations(
+                missing=self._missing,
+                metrics=self._metrics,
+                version=VERSION,
+                now_ms=now_ms,
+            ),
+            Page(web.DIST if web.DIST.is_dir() else None),
+        ]
+        if self._demo is not None:
+            nouns.append(self._demo.routes(self.people))
+        return nouns

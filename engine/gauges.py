@@ -1,0 +1,79 @@
+"""Which number of which part stands under which metric."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from engine.committer import Committer
+    from engine.ingest.mqtt import Link
+    from engine.metrics import Metrics
+    from engine.people import People
+    from engine.pipeline import Pipeline
+    from engine.publish.hub import Hub
+    from engine.publish.live import Live
+    from engine.publish.server import Listener
+    from engine.site import Site
+
+CUTS = ("answer", "body", "first_byte", "headers", "idle")
+
+
+def register_intake(
+    metrics: Metrics, site: Site, links: Iterable[Link], pipeline: Pipeline
+) -> None:
+    """Show what comes in: sources and broker links."""
+    for (tenant, source), stream in site.streams.items():
+        tally = stream.tally
+        metrics.register_source(tenant, source, tally.by_outcome, tally.by_reason)
+    metrics.register("engine_unrouted_messages_total", lambda: pipeline.unrouted)
+    for link in links:
+        _register_link(metrics, link)
+
+
+def register_stores(metrics: Metrics, committer: Committer, people: People) -> None:
+    """Show what is written, and how many people share."""
+    metrics.register("engine_locations_written_total", lambda: committer.written)
+    metrics.register("engine_locations_refused_total", lambda: committer.refused)
+    for tenant in people.tenants:
+        metrics.register("engine_people", partial(people.count, tenant), tenant=tenant)
+
+
+def register_publish(metrics: Metrics, hub: Hub, live: Live) -> None:
+    """Show what goes out to subscribers."""
+    metrics.register("engine_publish_bytes_total", lambda: hub.sent_bytes)
+    metrics.register("engine_publish_conflated_total", lambda: hub.conflated)
+    metrics.register("engine_publish_encodes_total", lambda: hub.encodes)
+    metrics.register("engine_publish_frames_total", lambda: hub.frames)
+    metrics.register("engine_publish_stalled_total", lambda: live.stalled)
+    metrics.register("engine_subscribers", lambda: hub.subscribers)
+    metrics.register("engine_subscribers_paused", lambda: hub.paused)
+
+
+def register_listener(metrics: Metrics, listener: Listener) -> None:
+    """Show the connections of the one port."""
+    gate = listener.gate
+    metrics.register("engine_http_connections", lambda: gate.open)
+    metrics.register("engine_http_connections_refused_total", lambda: gate.refused)
+    for cut in CUTS:
+        metrics.register(
+            "engine_http_connections_cut_total",
+            partial(gate.cut.__getitem__, cut),
+            cut=cut,
+        )
+
+
+def _register_link(metrics: Metrics, link: Link) -> None:
+    meter, name = link.meter, link.name
+    for metric, read in (
+        ("engine_acks_outstanding", lambda: meter.acks_outstanding),
+        ("engine_link_bytes_total", lambda: meter.received_bytes),
+        ("engine_link_messages_total", lambda: meter.received),
+        ("engine_link_reconnects_total", lambda: link.reconnects),
+        ("engine_link_up", lambda: link.ready),
+        ("engine_queue_fill", lambda: meter.outstanding),
+        ("engine_queue_peak", lambda: meter.peak_outstanding),
+    ):
+        metrics.register(metric, read, link=name)
