@@ -50,11 +50,22 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from engine.errors import Malformed
-from engine.ingest.formats.wire import MAX_COUNT, Record, parse_time, sensor_time
-from engine.model import Reading, ReadingKind
+from engine.ingest.formats.wire import (
+    COUNT,
+    HEALTH,
+    MAX_COUNT,
+    MOTION,
+    PRESENCE,
+    Record,
+    parse_time,
+    sensor_time,
+)
+from engine.model import Reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from engine.model import ReadingKind
 
 MAX_BYTES = 1 << 18
 """An uplink heard by a hundred gateways has some 60 KB."""
@@ -113,7 +124,7 @@ def read(record: Record, topic: str, now_ms: int) -> Sequence[Reading]:
         if found:
             return found
     alive = name in ("up", "status") or (name == "log" and event.code == "UPLINK_CODEC")
-    return (Reading(device, ReadingKind.HEALTH, 1, observed_ms),) if alive else ()
+    return (Reading(device, HEALTH, 1, observed_ms),) if alive else ()
 
 
 def _name_of(event: _Event) -> str:
@@ -130,13 +141,13 @@ def _measured(fields: dict[str, Any]) -> Iterator[tuple[str, ReadingKind, int]]:
     """Yield channel, kind and value of each field that is known."""
     for name, value in fields.items():
         if name == "occupancy":
-            yield "", ReadingKind.PRESENCE, _presence(value, _ELSYS)
+            yield "", PRESENCE, _presence(value, _ELSYS)
         elif name in _COUNTS:
-            yield "", ReadingKind.COUNT, _count(value)
+            yield "", COUNT, _count(value)
         elif name in _MOTIONS:
             pulses = _pulses(value)
             if pulses is not None:
-                yield "", ReadingKind.MOTION, pulses
+                yield "", MOTION, pulses
         elif name == "regions":
             yield from _listed_regions(value)
         elif name.startswith("region_"):
@@ -153,9 +164,9 @@ def _region(
     if fields.get(f"{channel}_enable") in _NOT_IN_USE:
         return
     if is_count:
-        yield channel, ReadingKind.COUNT, _count(value)
+        yield channel, COUNT, _count(value)
     else:
-        yield channel, ReadingKind.PRESENCE, _presence(value, _FLAG)
+        yield channel, PRESENCE, _presence(value, _FLAG)
 
 
 def _listed_regions(regions: object) -> Iterator[tuple[str, ReadingKind, int]]:
@@ -167,7 +178,7 @@ def _listed_regions(regions: object) -> Iterator[tuple[str, ReadingKind, int]]:
         index = _count(region.get("index"))
         if 0 <= index < MAX_REGIONS:
             vacant = _count(region.get("count")) == 0
-            yield f"region_{index + 1}", ReadingKind.PRESENCE, 0 if vacant else -1
+            yield f"region_{index + 1}", PRESENCE, 0 if vacant else -1
 
 
 def _presence(value: object, numbers: dict[int, int]) -> int:

@@ -16,12 +16,13 @@ The time rules, in one place because each of them is easy to get wrong:
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TypeAlias
 
 import msgspec
 
 from engine.errors import BadTime
+from engine.model import ReadingFlag, ReadingKind
 
 Record: TypeAlias = bytes | memoryview | msgspec.Raw
 """One record of a message, still encoded."""
@@ -42,19 +43,32 @@ SENSOR_PAST_MS = 86_400_000
 """The greatest age of a reading: beyond it one is as stale as the other."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = timedelta(milliseconds=1)
+_DAY_MS = 86_400_000
 _YEAR_2000_MS = 946_684_800_000
-_SECONDS_BELOW = 1e11
+_SECONDS_BELOW = 100_000_000_000
+_SENSIBLE_BELOW_MS = 100_000_000_000_000
+"""The year 5138; no rule, only what the short way covers."""
+
 _LONGEST_TIME = 40
 """Characters; a longer text is no time, and no work is done on it."""
+
+# Naming a member by way of its enum is a Python call on 3.11: 0.15 µs each time.
+PRESENCE = ReadingKind.PRESENCE
+MOTION = ReadingKind.MOTION
+COUNT = ReadingKind.COUNT
+HEALTH = ReadingKind.HEALTH
+CACHED = ReadingFlag.CACHED
 
 
 def parse_time(value: SourceTime) -> int | None:
     """Return a source's time in milliseconds, or None where there is no usable one."""
-    if isinstance(value, str):
-        return _parse_text(value)
     if value is None:
         return None
+    if isinstance(value, str):
+        return _parse_text(value)
+    # Milliseconds as a whole number are what a busy source sends: they go first.
+    if _YEAR_2000_MS <= value < _SENSIBLE_BELOW_MS and isinstance(value, int):
+        return value
     return _from_number(value)
 
 
@@ -79,7 +93,9 @@ def sensor_time(observed_ms: int | None, now_ms: int) -> int:
     """
     if observed_ms is None or observed_ms > now_ms + SENSOR_FUTURE_MS:
         return now_ms
-    return max(observed_ms, now_ms - SENSOR_PAST_MS)
+    if observed_ms < now_ms - SENSOR_PAST_MS:
+        return now_ms - SENSOR_PAST_MS
+    return observed_ms
 
 
 def _parse_text(text: str) -> int | None:
@@ -88,14 +104,17 @@ def _parse_text(text: str) -> int | None:
         return None
     try:
         # float() also reads "nan", "inf" and "1_0": only digits may get there.
-        if text.replace(".", "", 1).isdecimal():
+        if text[4:5] != "-" and text.replace(".", "", 1).isdecimal():
             return _from_number(float(text))
         moment = datetime.fromisoformat(text)
     except ValueError:
         return None
     if moment.tzinfo is None:
         return None
-    observed_ms = (moment - _EPOCH) // _MILLISECOND
+    since = moment - _EPOCH  # in whole numbers: timestamp() would round
+    observed_ms = (
+        since.days * _DAY_MS + since.seconds * 1000 + since.microseconds // 1000
+    )
     return observed_ms if observed_ms >= _YEAR_2000_MS else None
 
 

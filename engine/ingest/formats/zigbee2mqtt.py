@@ -34,8 +34,16 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from engine.errors import Malformed
-from engine.ingest.formats.wire import Record, SourceTime, parse_time, sensor_time
-from engine.model import Reading, ReadingFlag, ReadingKind
+from engine.ingest.formats.wire import (
+    CACHED,
+    HEALTH,
+    PRESENCE,
+    Record,
+    SourceTime,
+    parse_time,
+    sensor_time,
+)
+from engine.model import Reading
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,7 +89,7 @@ def read(record: Record, topic: str, now_ms: int) -> Sequence[Reading]:
         return ()
     if topic.endswith(_AVAILABILITY):
         device = _device(topic.removesuffix(_AVAILABILITY))
-        return (Reading(device, ReadingKind.HEALTH, _online(record), now_ms),)
+        return (Reading(device, HEALTH, _online(record), now_ms),)
     state = _decode_state(record)
     value = state.occupancy if state.presence is msgspec.UNSET else state.presence
     if isinstance(value, msgspec.UnsetType):
@@ -89,10 +97,11 @@ def read(record: Record, topic: str, now_ms: int) -> Sequence[Reading]:
     return (
         Reading(
             _device(topic),
-            ReadingKind.PRESENCE,
+            PRESENCE,
             -1 if value is None else int(value),
             sensor_time(parse_time(state.last_seen), now_ms),
-            flags=ReadingFlag.CACHED,
+            "",
+            CACHED,
         ),
     )
 

@@ -268,20 +268,25 @@ def marked(form: Format) -> Iterator[bytes]:
 def test_of_a_bystanders_record_nothing_but_the_identity_becomes_an_object(
     form: Format,
 ) -> None:
-    """What a decoder does not look at may have any type; so it looks at no more."""
+    """Text that is not UTF-8 and a number too large stop whoever decodes them."""
     if form.identify is None:
         return
     who = {"login", "device", "User-Name", "Calling-Station-Id"}
     who |= {"username", "calling_station_id", "request"}
+    checked = 0
     for sample in GOLDEN:
         body = loaded(sample.payload)
         if sample.format is not form or not isinstance(body, dict):
             continue
-        if not who.isdisjoint(body):
-            strange = {key: body[key] if key in who else [{"a": []}] for key in body}
-            assert form.identify(json.dumps(strange).encode()) == form.identify(
-                sample.payload
-            )
+        if who.isdisjoint(body):
+            continue
+        for opaque in (b'"\xff"', b"1e400", b'{"a": [{"b": "\xff"}]}'):
+            strange = {key: body[key] if key in who else MARKER for key in body}
+            record = json.dumps({**strange, "more": MARKER}).encode()
+            record = record.replace(json.dumps(MARKER).encode(), opaque)
+            assert form.identify(record) == form.identify(sample.payload)
+            checked += 1
+    assert checked
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from tests.ingest.formats.golden import NOW_MS
         (1_772_442_000, NOW_MS),
         (1_772_442_000_000, NOW_MS),
         (1_772_442_000.25, NOW_MS + 250),
+        (1_772_442_000_000.75, NOW_MS),
         ("1772442000", NOW_MS),
         ("1772442000000", NOW_MS),
         (" 1772442000.5 ", NOW_MS + 500),
@@ -127,6 +128,7 @@ def test_a_person_was_observed_when_the_source_says_however_long_ago(
         (NOW_MS + SENSOR_FUTURE_MS, NOW_MS + SENSOR_FUTURE_MS),
         (NOW_MS + SENSOR_FUTURE_MS + 1, NOW_MS),
         (NOW_MS - SENSOR_PAST_MS, NOW_MS - SENSOR_PAST_MS),
+        (NOW_MS - SENSOR_PAST_MS - 1, NOW_MS - SENSOR_PAST_MS),
         (NOW_MS - 10 * SENSOR_PAST_MS, NOW_MS - SENSOR_PAST_MS),
     ],
 )

@@ -73,7 +73,9 @@ def test_what_is_no_report_of_a_device_says_nothing(topic: str) -> None:
     assert not read(b'{"occupancy": true}', topic, NOW_MS)
 
 
-@pytest.mark.parametrize("topic", ["settee/pir", "level 3/getaway", "set"])
+@pytest.mark.parametrize(
+    "topic", ["settee/pir", "level 3/getaway", "set", "set/getaway"]
+)
 def test_a_name_that_only_looks_like_a_command_is_a_name(topic: str) -> None:
     assert read(b'{"occupancy": true}', topic, NOW_MS)[0].device == topic
 
