@@ -115,7 +115,11 @@ class _Agenda:
                 self._follow(task.following)
 
     def _open(self, people: Iterable[_Stretches], since_s: float) -> Iterator[Event]:
-        """Yield the state at the beginning: people first, then what sensors see."""
+        """Yield the state at the beginning: people, what sensors see, then devices.
+
+        Sensors come before devices because they are what a map shows.
+        """
+        radios: list[Radio] = []
         for stretches in people:
             start_s, events = next(stretches, (since_s, []))
             if start_s > since_s:
@@ -124,13 +128,16 @@ class _Agenda:
             for event in events:
                 if isinstance(event, Step):
                     deque(self._sensing.enter(event), maxlen=0)
-                yield event
+                    yield event
+                else:
+                    radios.append(event)
             self._follow(stretches)
         for sense, dues in self._sensing.begin(since_s):
             if sense is not None:
                 yield sense
             for due in dues:
                 self._put(due.at_s, due)
+        yield from radios
 
     def _follow(self, stretches: _Stretches) -> None:
         stretch = next(stretches, None)

@@ -30,7 +30,7 @@ class Radio(NamedTuple):
         device: Row of the device.
         ap: Row of the access point.
         link: What happened.
-        session: Names the association of the device: the decisecond it began.
+        session: Names the association of the device, rising: the decisecond it began.
     """
 
     at_s: float

@@ -83,6 +83,10 @@ class Clock:
         """Return the simulated time of a real one."""
         return self._at_s + (wall_ms - self._wall_ms) * self._speed / 1000
 
+    def behind_s(self, at_s: float, wall_ms: float) -> float:
+        """Return how many real seconds ago a simulated time was due."""
+        return (self.at_s(wall_ms) - at_s) / self._speed
+
 
 Record: TypeAlias = dict[str, Any]
 _Shape: TypeAlias = Callable[[Record], Record]
@@ -164,12 +168,13 @@ class Encoder:
         """
         own: dict[str, list[Record]] = {"wifi": [], "late": [], "sensors": []}
         found: list[Message] = []
+        posts: list[Message] = []
         for _, event in deliveries:
             wall_ms = clock.wall_ms(event.at_s)
             if isinstance(event, Radio):
                 ap = self._aps[event.ap]
                 if ap.controller is Controller.RADIUS:
-                    found.append(self._radius(event, wall_ms))
+                    posts.append(self._radius(event, wall_ms))
                 else:
                     late = ap.controller is Controller.LATE
                     own["late" if late else "wifi"].append(self._wifi(event, wall_ms))
@@ -179,7 +184,7 @@ class Encoder:
                 found.append(self._foreign(event, wall_ms))
         for key, records in own.items():
             found += self._batches(key, records)
-        return found
+        return found + posts
 
     def _batches(self, key: str, records: list[Record]) -> Iterable[Message]:
         source = "sensors" if key == "sensors" else "wifi"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 from dataclasses import dataclass, field
 from itertools import count
@@ -27,9 +26,11 @@ TICK_S: Final = 0.05
 """How often the player looks what is due: events within it travel together."""
 IN_FLIGHT: Final = 64
 """Messages published and not acknowledged."""
+ACK_S: Final = 30.0
+"""A broker that does not acknowledge for so long is taken for lost."""
 CONNECTIONS: Final = 8
 """Posts at a time."""
-QUEUED: Final = 256
+QUEUED: Final = 2000
 """Messages that wait for a free hand; beyond it the clock waits for the receiver."""
 BURST: Final = 500
 """Events encoded at a time, so that others on the loop have their turn."""
@@ -83,7 +84,7 @@ class Player:
 
     Args:
         scenario: Building and people.
-        broker: Where the MQTT messages go.
+        broker: Where the MQTT messages go; it must speak MQTT 3.1.1.
         webhook_url: Server that takes the posts; None: those are left out.
         webhook_secret: Of the RADIUS source.
         prefix: Of livefloor's own topics.
@@ -169,11 +170,12 @@ class Player:
         published: asyncio.Queue[Message],
         posted: asyncio.Queue[Message],
     ) -> None:
-        """Send what is due until there is nothing more."""
+        """Send what is due until there is nothing more: the state, then the day."""
         clock = Clock(_now_ms(), since_s, self._speed)
         coming = next(deliveries, None)
+        started = False
         while coming is not None:
-            now_s = clock.at_s(_now_ms())
+            now_s = clock.at_s(_now_ms()) if started else since_s
             due: list[Delivery] = []
             while coming is not None and coming.at_s <= now_s and len(due) < BURST:
                 due.append(coming)
@@ -183,14 +185,17 @@ class Player:
                     await published.put(message)
                 elif self._webhook_url is not None:
                     await posted.put(message)
-            clock = self._slipped(clock, due[-1].at_s if due else now_s)
+            if started:
+                clock = self._slipped(clock, due[-1].at_s if due else now_s)
+            elif len(due) < BURST:  # the day runs from when its state was sent
+                clock, started = Clock(_now_ms(), since_s, self._speed), True
             await asyncio.sleep(0 if len(due) == BURST else TICK_S)
 
     def _slipped(self, clock: Clock, at_s: float) -> Clock:
         """Return the clock, set back where the receiver did not keep up."""
         self.stats.at_s = at_s
         now_ms = _now_ms()
-        behind_s = (clock.at_s(now_ms) - at_s) / self._speed
+        behind_s = clock.behind_s(at_s, now_ms)
         if behind_s <= SLIP_S:
             return clock
         self.stats.slipped_s += behind_s
@@ -204,7 +209,7 @@ class Player:
                 message.payload,
                 qos=1,
                 retain=message.retain,
-                timeout=math.inf,  # a broker may press back as long as it likes
+                timeout=ACK_S,
             )
             self._count(message)
 

@@ -233,7 +233,8 @@ class Carrier:
         return self._leave(at_s + after_s, device, self._coverage.at(0).best)
 
     def _join(self, at_s: float, device: Device, ap: int) -> Radio:
-        session = self._sessions[device.row] = round(at_s * 10)
+        session = max(round(at_s * 10), self._sessions.get(device.row, 0) + 1)
+        self._sessions[device.row] = session
         return Radio(at_s, device.row, ap, Link.JOINED, session)
 
     def _leave(self, at_s: float, device: Device, ap: int) -> Radio:

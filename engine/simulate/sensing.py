@@ -7,6 +7,7 @@ itself at its interval. Four of them are not well, see `Faults`.
 
 from __future__ import annotations
 
+import math
 from enum import IntEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -121,7 +122,9 @@ class Sensing:
                 self._moved_s[row] = at_s
                 due.append(Due(at_s + chance.uniform(5, 90), Chore.PULSE, row))
             if row == self.faults.offline[0]:
-                due += [Due(t, Chore.HEALTH, row) for t in self.faults.offline[1:]]
+                # at once as well: a broker may have kept what it said last
+                turns = (at_s, *(t for t in self.faults.offline[1:] if t > at_s))
+                due += [Due(turn_s, Chore.HEALTH, row) for turn_s in turns]
             silent = self._silent(row, at_s)
             yield None if silent else Sense(at_s, row, value, Report.NEWS), due
 
@@ -152,7 +155,7 @@ class Sensing:
         sense: Sense | None
         following: Due | None = None
         if chore is Chore.HEALTH:
-            online = at_s >= self.faults.offline[2]
+            online = not self._offline(row, at_s)
             return Sense(at_s, row, int(online), Report.HEALTH), None
         if chore is Chore.LOOK:
             sense = self._look(sensor, at_s)
@@ -203,7 +206,9 @@ class Sensing:
         return PARROT_S if sensor.row == self.faults.parrot else sensor.interval_s
 
     def _silent(self, row: int, at_s: float) -> bool:
+        dead_s = self.faults.dead.get(row, math.inf)
+        return at_s >= dead_s or self._offline(row, at_s)
+
+    def _offline(self, row: int, at_s: float) -> bool:
         gone, start_s, end_s = self.faults.offline
-        if row == gone and start_s <= at_s < end_s:
-            return True
-        return at_s >= self.faults.dead.get(row, float("inf"))
+        return row == gone and start_s <= at_s < end_s

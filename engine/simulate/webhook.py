@@ -59,7 +59,7 @@ class Webhook:
         length = head.partition("\r\ncontent-length:")[2].partition("\r\n")[0].strip()
         if length not in ("", "0"):
             await reader.readexactly(int(length))
-        status = int(head.split(" ", 2)[1])
+        status = int(head.partition(" ")[2][:3])
         if "\r\nconnection: close" in head:
             await self.close()
         return status

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+from aiomqtt import Client
+
+from engine.simulate.player import Broker, Player, Stats
+from engine.simulate.scenario import Scenario
+from tests.simulate.receiver import Receiver
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+
+    from tests.conftest import Mosquitto
+
+DEADLINE_S = 20.0
+
+
+@asynccontextmanager
+async def playing(player: Player) -> AsyncIterator[None]:
+    """Play while the block runs."""
+    task = asyncio.create_task(player.run())
+    try:
+        async with asyncio.timeout(DEADLINE_S):
+            yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def test_the_status_line_tells_the_time_of_the_simulated_week() -> None:
+    assert Stats(day=1, at_s=9.5 * 3600 + 61).clock() == "Tuesday 09:31"
+    assert Stats(day=5, at_s=7 * 3600).clock() == "Monday 07:00"
+
+
+@pytest.mark.integration
+@pytest.mark.slow
+async def test_the_whole_state_is_there_at_once_and_the_day_goes_on(
+    mosquitto: Mosquitto,
+) -> None:
+    scenario = Scenario(30)
+    wanted = {sensor.device for sensor in scenario.building.sensors}
+    async with (
+        Receiver(b"HTTP/1.1 503 Busy\r\n\r\n").serving() as receiver,
+        Client(mosquitto.host, mosquitto.port) as client,
+    ):
+        await client.subscribe("#", qos=1)
+        player = Player(
+            scenario,
+            Broker(mosquitto.host, mosquitto.port),
+            webhook_url=receiver.url,
+            webhook_secret="s",  # noqa: S106 - of a server that asks for none
+            speed=600,
+            start_hour=10,
+        )
+        async with playing(player):
+            async for message in client.messages:
+                topic, payload = str(message.topic), message.payload
+                assert isinstance(payload, bytes)
+                if topic == "demo/sensors":
+                    records = msgspec.json.decode(payload)
+                    records = records if isinstance(records, list) else [records]
+                    wanted -= {record["sensor"] for record in records}
+                elif topic.startswith("application/"):
+                    wanted.discard(topic.split("/")[3])
+                else:
+                    wanted.discard(topic.removeprefix("zigbee2mqtt/"))
+                if not wanted and receiver.bodies and player.stats.at_s > 10.2 * 3600:
+                    break
+    assert player.stats.day == 1
+    assert set(player.stats.sent) >= {"sensors", "chirpstack", "zigbee2mqtt"}
+    assert player.stats.failed == 0
+
+
+@pytest.mark.integration
+@pytest.mark.slow
+async def test_after_a_lost_broker_the_state_is_sent_again(
+    new_mosquitto: Callable[[Sequence[str]], Mosquitto],
+) -> None:
+    broker = new_mosquitto(())
+    await broker.start()
+    scenario = Scenario(5)
+    player = Player(scenario, Broker(broker.host, broker.port), start_hour=10)
+    async with playing(player):
+        for _ in range(2):
+            async with Client(broker.host, broker.port) as client:
+                await client.subscribe("demo/sensors", qos=1)
+                async for message in client.messages:
+                    assert isinstance(message.payload, bytes)
+                    # one report of a sensor is short, that of all of them is not
+                    if len(message.payload) > 2000:
+                        break
+            await broker.stop()
+            await broker.start()
+
+
+@pytest.mark.integration
+@pytest.mark.slow
+async def test_after_the_last_event_the_next_day_begins(mosquitto: Mosquitto) -> None:
+    scenario = Scenario(5)
+    broker = Broker(mosquitto.host, mosquitto.port)
+    player = Player(scenario, broker, speed=3600, start_hour=20.3)
+    async with Client(broker.host, broker.port) as client, playing(player):
+        await client.subscribe("#", qos=1)
+        async for _ in client.messages:
+            if player.stats.day == 2:
+                break
+    assert player.stats.clock().startswith("Wednesday")
