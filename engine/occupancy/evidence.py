@@ -11,7 +11,7 @@ key among the channels of a space is what the space's own evidence says:
 Rank 0 is a channel that says nothing; the whole key is then `UNHEARD` or `OFF`.
 
 Fresh channels are judged by one table look-up per kind; the few that are late, stale,
-off or decaying are judged one by one (`_fading`), still in numpy.
+off or decaying are gathered and looked at closer.
 """
 
 from __future__ import annotations
@@ -169,55 +169,72 @@ class Evidence:
             np.multiply(value, fresh, out=self._spare[:n])
             np.add(keys, self._spare[:n], out=keys)
         closer = np.flatnonzero(code == 0)
-        if len(closer) > n // 2:
-            # Slices are views: cheaper than gathering most of the chunk.
-            doubtful = self._fading(kind, slice(start, stop), now_ms)
-            np.copyto(keys, doubtful, where=code == 0)
-        elif len(closer):
-            keys[closer] = self._fading(kind, closer + start, now_ms)
+        if len(closer):
+            keys[closer] = self._look_closer(kind, closer + start, now_ms)
+        return keys
+
+    def _look_closer(
+        self, kind: ReadingKind, slot: npt.NDArray[np.intp], now_ms: int
+    ) -> npt.NDArray[np.int32]:
+        """Return the keys of channels that are late, decaying, stale, mute or off."""
+        channels = self._channels
+        silent = now_ms - channels.heard_ms[slot]
+        alive = silent <= channels.stale_ms[slot]
+        alive &= channels.value[slot] >= 0
+        if alive.all():
+            return self._fading(kind, slot, silent, now_ms)
+        keys = np.empty(len(slot), np.int32)
+        keys[alive] = self._fading(kind, slot[alive], silent[alive], now_ms)
+        slot = slot[~alive]
+        value, evidence_ms = channels.value[slot], channels.evidence_ms[slot]
+        off = (value == OFFLINE) & (channels.online_ms[slot] <= channels.order_ms[slot])
+        mute = np.where(off, np.int32(OFF), np.int32(UNHEARD))
+        # Only a retained reading so far: late from the moment of its receipt.
+        kept = (evidence_ms < 0) & (value >= 0) & (channels.heard_ms[slot] == 0)
+        silent = now_ms + evidence_ms + channels.late_ms[slot] + 1
+        kept &= silent <= channels.stale_ms[slot]
+        if kept.any():
+            mute[kept] = self._fading(kind, slot[kept], silent[kept], now_ms)
+        keys[~alive] = mute
         return keys
 
     def _fading(
-        self, kind: ReadingKind, slot: npt.NDArray[np.intp] | slice, now_ms: int
+        self,
+        kind: ReadingKind,
+        slot: npt.NDArray[np.intp],
+        silent: npt.NDArray[np.int64],
+        now_ms: int,
     ) -> npt.NDArray[np.int32]:
-        """Return the keys of channels that are late, decaying, stale or off."""
+        """Return the keys of channels that are late or decaying, yet not stale."""
         channels = self._channels
-        value, heard_ms = channels.value[slot], channels.heard_ms[slot]
-        late_ms, stale_ms = channels.late_ms[slot], channels.stale_ms[slot]
-        evidence_ms = channels.evidence_ms[slot]
-        silent = now_ms - heard_ms
-        # Only a retained reading so far: late from the moment of its receipt.
-        kept = (heard_ms == 0) & (evidence_ms < 0)
-        silent = np.where(kept, now_ms + evidence_ms + late_ms + 1, silent)
-        off = (value == OFFLINE) & (channels.online_ms[slot] <= channels.order_ms[slot])
-        mute = np.where(off, np.int32(OFF), np.int32(UNHEARD))
-        alive = (silent <= stale_ms) & (value >= 0)
-        if not alive.any():
-            return mute
+        late_ms = channels.late_ms[slot]
         fresh = silent <= late_ms
-        fade = _falling(silent, late_ms, stale_ms)
-        occupied = value > 0
+        occupied = channels.value[slot] > 0
+        fade = np.ones(len(slot))
+        if not fresh.all():
+            fade = _falling(silent, late_ms, channels.stale_ms[slot])
         if kind is ReadingKind.MOTION:
             hold_ms = channels.hold_ms[slot]
-            quiet = now_ms - evidence_ms
+            quiet = now_ms - channels.evidence_ms[slot]
             occupied = quiet <= 2 * hold_ms
-            fade *= np.where(occupied, _falling(quiet, hold_ms, 2 * hold_ms), 1)
-        steps = np.ceil(CONFIDENCE[kind] * fade / STEP).astype(np.int32)
-        keys = (steps * STEP).clip(STEP, CONFIDENCE[kind]) << CONFIDENCE_SHIFT
-        keys |= (RANK[kind] + FRESH * fresh.astype(np.int32)) << RANK_SHIFT
+            decay = _falling(quiet, hold_ms, 2 * hold_ms)
+            np.minimum(fade, decay, out=fade, where=occupied)
+        steps = np.ceil(fade * (CONFIDENCE[kind] / STEP)).astype(np.int32) * STEP
+        keys = steps.clip(STEP, CONFIDENCE[kind]) << CONFIDENCE_SHIFT
+        keys |= np.where(fresh, RANK[kind] + FRESH, RANK[kind]) << RANK_SHIFT
         keys |= occupied.astype(np.int32) << CERTAINTY_SHIFT
         if kind is ReadingKind.COUNT:
-            keys |= np.maximum(value, 0)
-        return np.where(alive, keys, mute)
+            keys |= channels.value[slot]
+        return keys
 
 
 def _falling(
     age: npt.NDArray[np.int64], start: npt.NDArray[np.int32], end: npt.NDArray[np.int32]
 ) -> npt.NDArray[np.float64]:
     """Return 1 up to `start`, then a straight line down to 0 at `end`."""
-    span = np.maximum(end - start, 1)
-    line: npt.NDArray[np.float64] = np.clip((end - age) / span, 0.0, 1.0)
-    return line
+    line: npt.NDArray[np.float64] = (end - age) / np.maximum(end - start, 1)
+    np.minimum(line, 1.0, out=line)
+    return np.maximum(line, 0.0, out=line)
 
 
 def _certain(kind: ReadingKind, certainty: int) -> int:
