@@ -1,0 +1,92 @@
+/** The quick list: which rooms of this level are free now. */
+
+import { FREE } from "../model.ts";
+import { toState } from "../model.ts";
+import type { Replica } from "../live.ts";
+import type { Plan, Space } from "../plan.ts";
+import { plural } from "../words.ts";
+import { h, setText } from "./dom.ts";
+import { swatch } from "./legend.ts";
+
+const AT_FIRST = 8;
+
+export interface Elsewhere {
+  level: string;
+  name: string;
+  rooms: number;
+}
+
+export class FreeRooms {
+  readonly root: HTMLElement;
+  readonly #title = h("h2", {});
+  readonly #count = h("span", { class: "count" });
+  readonly #list = h("ul", { class: "rooms" });
+  readonly #more: HTMLButtonElement;
+  readonly #onPick: (row: number) => void;
+  readonly #onLevel: (level: string) => void;
+  #all = false;
+  #key = "";
+
+  constructor(events: { onPick: (row: number) => void; onLevel: (level: string) => void }) {
+    this.#onPick = events.onPick;
+    this.#onLevel = events.onLevel;
+    this.#more = h("button", { type: "button", class: "more link" });
+    this.root = h(
+      "section",
+      { class: "free-rooms", "aria-label": "Free rooms on this level" },
+      h("div", { class: "section-head" }, this.#title, this.#count),
+      this.#list,
+      this.#more,
+    );
+  }
+
+  update(plan: Plan, replica: Replica, level: string, elsewhere: Elsewhere | null): void {
+    this.#more.onclick = () => {
+      this.#all = !this.#all;
+      this.#key = "";
+      this.update(plan, replica, level, elsewhere);
+    };
+    const rooms = [...plan.spaces.values()].filter(({ kind }) => kind === "room");
+    const free = rooms.filter(({ row }) => toState(replica.state[row]) === FREE);
+    const key = `${level} ${plan.version} ${this.#all} ${free.map(({ row }) => row).join()} ${
+      free.length === 0 ? JSON.stringify(elsewhere) : ""
+    }`;
+    // The list is rebuilt where it differs only: a focused row keeps its focus.
+    if (key === this.#key) return;
+    this.#key = key;
+    setText(this.#title, `Free rooms · ${level}`);
+    setText(this.#count, rooms.length === 0 ? "" : `${free.length} of ${rooms.length}`);
+    free.sort((a, b) => (a.capacity ?? 0) - (b.capacity ?? 0) || a.name.localeCompare(b.name));
+    const shown = this.#all ? free : free.slice(0, AT_FIRST);
+    const rows = shown.map((space) => this.#row(space));
+    this.#list.replaceChildren(...(rows.length > 0 ? rows : [this.#none(elsewhere)]));
+    this.#more.hidden = free.length <= AT_FIRST;
+    setText(this.#more, this.#all ? "Show fewer" : `Show all ${free.length}`);
+  }
+
+  #row(space: Space): HTMLLIElement {
+    return h(
+      "li",
+      {},
+      h(
+        "button",
+        { type: "button", class: "room-row", onclick: () => this.#onPick(space.row) },
+        swatch(FREE),
+        h("span", { class: "room-name" }, space.name),
+        space.capacity !== null &&
+          h("span", { class: "room-size" }, plural(space.capacity, "seat")),
+      ),
+    );
+  }
+
+  #none(elsewhere: Elsewhere | null): HTMLLIElement {
+    if (elsewhere === null) return h("li", { class: "none" }, "No room is free at the moment.");
+    const go = (): void => this.#onLevel(elsewhere.level);
+    return h(
+      "li",
+      { class: "none" },
+      "None free here. ",
+      h("button", { type: "button", class: "link", onclick: go }, `${elsewhere.name} has ${elsewhere.rooms}`),
+    );
+  }
+}
