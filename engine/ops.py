@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 import structlog
 from litestar import get
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.response import Response
 
 from engine.metrics import CONTENT_TYPE
@@ -115,9 +116,12 @@ class Operations:
 
     def routes(self) -> Sequence[HTTPRouteHandler]:
         """Return the handlers."""
+        not_ready = ResponseSpec(
+            Ready, generate_examples=False, description="Something does not answer"
+        )
         return [
             get("/healthz", security=[{}])(self.alive),
-            get("/readyz", security=[{}])(self.ready),
+            get("/readyz", security=[{}], responses={503: not_ready})(self.ready),
             get("/metrics", include_in_schema=False)(self.page),
         ]
 

@@ -148,7 +148,7 @@ class Search:
     def routes(self) -> Sequence[HTTPRouteHandler]:
         """Return the handlers."""
         bad = problem_responses(400, 401)
-        found = problem_responses(401, 404, 503)
+        found = problem_responses(400, 401, 404, 503)
         several = problem_responses(400, 401, 413, 503)
         return [
             get("/v1/colleagues", responses=bad)(self.search),

@@ -10,7 +10,7 @@ import numpy as np
 from litestar import Request, get
 from litestar.params import FromPath  # noqa: TC002 - read at run time
 
-from engine.codec import Wire
+from engine.codec import SnapshotMessage, Wire
 from engine.errors import NotFound
 from engine.model import State
 from engine.query.answer import JSON, MSGPACK, Kept, Version, wants_msgpack
@@ -76,29 +76,6 @@ class LevelPlan(msgspec.Struct, frozen=True):
     features: list[dict[str, Any]]
 
 
-class Occupancy(msgspec.Struct, frozen=True):
-    """The state of a level in columns, one entry a row; as on the live channel.
-
-    Attributes:
-        at: When it was true, UTC milliseconds.
-        state: 0 unknown, 1 free, 2 occupied, 3 likely, 4 offline.
-        count: People, or null where only presence is known.
-        confidence: Percent.
-        age_s: Age of the newest evidence, or null where there is none.
-    """
-
-    type: Literal["snapshot"]
-    level: str
-    plan: str
-    epoch: str
-    offset: int
-    at: int
-    state: list[int]
-    count: list[int | None]
-    confidence: list[int]
-    age_s: list[int | None]
-
-
 class Levels:
     """The routes under `/v1/levels`.
 
@@ -126,7 +103,7 @@ class Levels:
     def routes(self) -> Sequence[HTTPRouteHandler]:
         """Return the handlers."""
         one = "/v1/levels/{building:str}/{level:str}"
-        refusals = problem_responses(401, 404)
+        refusals = problem_responses(400, 401, 404)
         return [
             get("/v1/levels", responses=problem_responses(401))(self.all),
             get(f"{one}/plan", media_type=GEOJSON, responses=refusals)(self.plan),
@@ -157,7 +134,7 @@ class Levels:
         request: Request[Any, Any, Any],
         building: FromPath[str],
         level: FromPath[str],
-    ) -> Kept[Occupancy]:
+    ) -> Kept[SnapshotMessage]:
         """Return the state of a level; its ETag is `epoch:offset`."""
         view = self._view(request, building, level)
         snapshot = view.snapshot(f"{building}/{level}", self._now_ms())

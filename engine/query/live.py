@@ -69,7 +69,7 @@ class LiveEvents:
     def routes(self) -> Sequence[HTTPRouteHandler]:
         """Return the handler."""
         path = "/v1/levels/{building:str}/{level:str}/live"
-        refusals = problem_responses(401, 404, 429)
+        refusals = problem_responses(400, 401, 404, 429)
         return [get(path, media_type=MEDIA_TYPE, responses=refusals)(self.follow)]
 
     async def follow(

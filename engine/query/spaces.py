@@ -60,7 +60,7 @@ class Spaces:
 
         A level's id has a slash in it, so it has a path of its own.
         """
-        refusals = problem_responses(401, 404)
+        refusals = problem_responses(400, 401, 404)
         return [
             get("/v1/spaces/{space:str}", responses=refusals)(self.one),
             get("/v1/spaces/{building:str}/{level:str}", responses=refusals)(

@@ -277,6 +277,7 @@ def test_there_are_enough_hostile_tokens() -> None:
     assert len({*HOSTILE_SECRET.values(), *HOSTILE_KEYS.values()}) >= 90
 
 
+@pytest.mark.slow
 @given(st.binary(max_size=80), st.integers(0, len(GOOD) - 1), st.integers(0, 255))
 def test_a_changed_token_is_refused(noise: bytes, at: int, byte: int) -> None:
     sut = by_secret(Clock())
