@@ -64,6 +64,10 @@ _LASTED_S = 10.0
 """A session that was ready for so long starts the waits anew. A shorter one does not:
 a broker that accepts and then throws out must not be knocked at without end."""
 
+_SUSPICIOUS = 3
+"""After so many short sessions in a row that just broke off we wait longer. Mosquitto
+2.0 closes a session that is taken over without saying why, in MQTT 3.1.1 nobody can."""
+
 _log = structlog.get_logger()
 
 
@@ -103,12 +107,14 @@ class Backoff:
         self._rng = rng
         self._tries = 0
 
-    def next_s(self, reason: Reason) -> float:
-        """Return the seconds to wait after a session that ended so."""
+    def next_s(self, *, calmly: bool = False) -> float:
+        """Return the seconds to wait before the next try.
+
+        Args:
+            calmly: Never soon: at least half of the cap.
+        """
         self._tries += 1
-        if reason in {Reason.TAKEN_OVER, Reason.BUSY}:
-            # Two engines with one client id throw each other out, and a broker that is
-            # busy bans those that keep knocking: never at once.
+        if calmly:
             return self._rng.uniform(self._cap_s / 2, self._cap_s)
         # Doubling stops where it has no effect, before the number grows without bound.
         longest = min(self._cap_s, self._base_s * 2 ** min(self._tries - 1, 32))
@@ -162,6 +168,7 @@ class Link:
         self._clock = clock
         self._state = LinkState.STOPPED
         self._ready_since = 0.0
+        self._short_sessions = 0
         self._auto = protocol == "auto"
         # Whether a session was ready in `version`, or the broker said that it speaks
         # nothing newer.
@@ -205,21 +212,17 @@ class Link:
         try:
             await _SERVE[version](self._terms, self._sink, self.meter, self._on_ready)
         except Ended as ended:
-            fault = ended
+            # Kept without its traceback, which would keep this frame, and sockets.
+            fault = ended.with_traceback(None)
         except ConfigError as error:
             # It was right at the start: a secret that is being exchanged, for instance.
             fault = Ended(Reason.REFUSED, str(error))
         else:
             msg = "a session ended without a reason"
             raise RuntimeError(msg)
-        if self.ready and self._clock() - self._ready_since >= _LASTED_S:
-            self._backoff.reset()
         self.ended[fault.reason] += 1
         self.last_error = str(fault)
-        if self._falls_back(fault.reason):
-            wait_s = 0.0
-        else:
-            wait_s = self._backoff.next_s(fault.reason)
+        wait_s = self._wait_s(fault.reason)
         self._log.warning(
             "broker session ended",
             reason=fault.reason.value,
@@ -228,6 +231,22 @@ class Link:
             retry_in_s=round(wait_s, 1),
         )
         return wait_s
+
+    def _wait_s(self, reason: Reason) -> float:
+        if self.ready and self._clock() - self._ready_since >= _LASTED_S:
+            self._backoff.reset()
+            self._short_sessions = 0
+        elif self.ready and reason is Reason.LOST:
+            self._short_sessions += 1
+        if self._falls_back(reason):
+            return 0.0
+        # Two programs with one client id throw each other out, and a broker that is
+        # busy bans those that keep knocking.
+        calmly = reason in {Reason.TAKEN_OVER, Reason.BUSY}
+        if self._short_sessions >= _SUSPICIOUS:
+            calmly = True
+            self.last_error += ", again and again: has another program our client id?"
+        return self._backoff.next_s(calmly=calmly)
 
     def _on_ready(self, session_expiry_s: int) -> None:
         self._enter(LinkState.READY)

@@ -209,6 +209,7 @@ async def serve(
     """Serve one session, see `mqtt_session.Serve`."""
     client = _client(terms)
     session = Session(client, terms, sink, meter)
+    fault: Ended | None = None
     try:
         async with client:
             try:
@@ -220,10 +221,14 @@ async def serve(
             finally:
                 session.close()
     except aiomqtt.MqttError as error:
-        raise _ended(terms, error) from None
+        fault = _ended(terms, error)
     finally:
         # aiomqtt leaves the socket of a failed handshake open.
         client._client._sock_close()
+    # Not within the `except`: the error as its context would keep paho's frames, and
+    # with them the socket of a failed TLS handshake, which paho does not close.
+    if fault is not None:
+        raise fault
 
 
 def _client(terms: Terms) -> aiomqtt.Client:

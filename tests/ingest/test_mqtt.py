@@ -199,10 +199,10 @@ async def test_a_protocol_that_was_chosen_is_kept(
 async def test_waits_grow_until_a_session_has_lasted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    flapping = Script(*[READY, Reason.LOST] * 8)
+    flapping = Script(*[READY, Reason.SERVER] * 8)
     await play(monkeypatch, flapping)
     assert max(flapping.waits) > 4
-    lasting = Script(*[READY, Reason.LOST] * 8)
+    lasting = Script(*[READY, Reason.SERVER] * 8)
     lasting.lasts_s = 60
     await play(monkeypatch, lasting)
     assert max(lasting.waits) <= 1
@@ -236,14 +236,33 @@ async def test_a_link_runs_once_at_a_time(monkeypatch: pytest.MonkeyPatch) -> No
         await running
 
 
-@given(st.integers(0, 2**32), st.lists(st.sampled_from(list(Reason)), max_size=80))
-def test_no_wait_is_longer_than_the_cap_and_a_taken_over_session_never_comes_at_once(
-    seed: int, reasons: list[Reason]
+@pytest.mark.parametrize("reason", [Reason.TAKEN_OVER, Reason.BUSY])
+async def test_a_link_that_was_thrown_out_does_not_come_back_at_once(
+    monkeypatch: pytest.MonkeyPatch, reason: Reason
+) -> None:
+    script = Script(READY, reason)
+    await play(monkeypatch, script)
+    assert script.waits[0] >= 15
+
+
+async def test_sessions_that_break_off_again_and_again_are_waited_for_longer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    script = Script(*[READY, Reason.LOST] * 4)
+    link = await play(monkeypatch, script)
+    assert max(script.waits[:2]) <= 2
+    assert min(script.waits[2:]) >= 15
+    assert "client id" in link.last_error
+
+
+@given(st.integers(0, 2**32), st.lists(st.booleans(), max_size=80))
+def test_no_wait_is_longer_than_the_cap_and_no_calm_one_shorter_than_its_half(
+    seed: int, calm: list[bool]
 ) -> None:
     backoff = Backoff(0.5, 30.0, random.Random(seed))
-    for tries, reason in enumerate(reasons):
-        wait_s = backoff.next_s(reason)
-        if reason in {Reason.TAKEN_OVER, Reason.BUSY}:
+    for tries, calmly in enumerate(calm):
+        wait_s = backoff.next_s(calmly=calmly)
+        if calmly:
             assert 15 <= wait_s <= 30
         else:
             assert 0 <= wait_s <= min(30, 0.5 * 2**tries)
@@ -252,7 +271,7 @@ def test_no_wait_is_longer_than_the_cap_and_a_taken_over_session_never_comes_at_
 def test_waits_of_two_links_differ() -> None:
     # Full jitter: those who lost one broker at one moment must not come back at one.
     one, two = (Backoff(0.5, 30.0, random.Random(seed)) for seed in (1, 2))
-    assert one.next_s(Reason.LOST) != two.next_s(Reason.LOST)
+    assert one.next_s() != two.next_s()
 
 
 def test_tls_files_that_cannot_be_read_are_refused_by_name(tmp_path: Path) -> None:
