@@ -95,7 +95,8 @@ class Consent:
     def admit(self, identity: Identity) -> int:
         """Return the device row of who this is, or -1: not opted in, end it here.
 
-        A login speaks before a device: it was authenticated, a device may be lent.
+        A login speaks before a device and without it: it was authenticated, while a
+        device may be lent to someone who has not opted in.
         """
         login = identity.login
         device = identity.device
@@ -103,8 +104,9 @@ class Consent:
             row = self._row_by_login.get(login)
             if row is None:
                 row = self._row_by_login.get(canonical_login(login))
-            if row is not None:
-                return row if not device else self._named(row, device)
+            if row is None:
+                return -1
+            return self._named(row, device) if device else row
         if device:
             row = self._row_by_device.get(device)
             if row is None:

@@ -64,9 +64,10 @@ def test_a_login_speaks_before_a_lent_device() -> None:
     assert who(consent, Identity(login="ada", device="a483e7445566")) == "s-ada"
 
 
-def test_a_registered_device_passes_where_the_login_is_unknown() -> None:
+def test_a_stranger_with_a_lent_device_is_a_stranger() -> None:
     consent = view(ADA)
-    assert who(consent, Identity(login="x", device="a483e7112233")) == "s-ada"
+    assert who(consent, Identity(login="eve", device="a483e7112233")) is None
+    assert who(consent, Identity(login="", device="a483e7112233")) == "s-ada"
 
 
 def test_a_device_named_with_a_login_is_told_apart_but_never_known_alone() -> None:
