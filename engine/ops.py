@@ -10,9 +10,10 @@ from __future__ import annotations
 import logging
 import resource
 import sys
+import threading
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 import msgspec
 import structlog
@@ -151,11 +152,18 @@ class Operations:
 def configure_logging(
     form: Literal["json", "console"],
     level: Literal["debug", "info", "warning", "error"],
+    stream: TextIO | None = None,
 ) -> None:
-    """Let the whole process log structured lines to standard error, ours and others'.
+    """Let the whole process log structured lines, ours and those of libraries.
 
     Lines of libraries are kept from warnings up, and without their arguments.
+
+    Args:
+        form: One JSON object a line, or for the eye.
+        level: Of our own lines.
+        stream: Where to; standard error by default.
     """
+    stream = sys.stderr if stream is None else stream
     renderer = (
         structlog.processors.JSONRenderer()
         if form == "json"
@@ -169,10 +177,10 @@ def configure_logging(
     structlog.configure(
         processors=[*common, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(stream),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(stream)
     handler.setFormatter(_Foreign([*common, renderer]))
     root = logging.getLogger()
     root.handlers[:] = [handler]
@@ -221,6 +229,7 @@ def install_hooks() -> None:
     """
     sys.excepthook = _ended
     sys.unraisablehook = lambda hook: _unraisable(hook.exc_value)
+    threading.excepthook = lambda hook: _unraisable(hook.exc_value)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
@@ -234,7 +243,7 @@ def _ended(
 
 def _unraisable(error: BaseException | None) -> None:
     words = {} if error is None else told(error)
-    structlog.get_logger(__name__).error("failed in a destructor", **words)
+    structlog.get_logger(__name__).error("failed where nobody waits", **words)
 
 
 class _Foreign(logging.Formatter):
