@@ -40,7 +40,7 @@ from engine.query.me import Me
 from engine.query.page import Page
 from engine.query.spaces import Spaces
 from engine.query.view import Views
-from engine.site import authenticator, build
+from engine.site import authenticator, build, redis_address
 from engine.store.locations import Locations
 from engine.store.lookups import Lookups
 from engine.store.registry import Registry
@@ -122,10 +122,11 @@ class Engine:
         self._metrics = Metrics(version=VERSION)
         self._pipeline = Pipeline(self._metrics.timed)
         self._retention_ms = round(3_600_000 * config.privacy.retention_h)
+        redis = config.redis
         self._locations = Locations(
-            config.redis.locations, retention_ms=self._retention_ms
+            redis_address(redis.locations, redis), retention_ms=self._retention_ms
         )
-        self._registry = Registry(config.redis.registry)
+        self._registry = Registry(redis_address(redis.registry, redis))
         self._committer = Committer(
             site.floors.values(),
             self._locations,

@@ -6,6 +6,7 @@ Reads plans and tables, opens no socket: `livefloor check` ends here.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import quote, urlsplit
 
 from engine.config import secret
 from engine.errors import ConfigError
@@ -78,6 +79,21 @@ def build(config: settings.Config) -> Site:
             asked = subscriptions[broker.name]
             site.terms[broker.name] = _terms(broker, tuple(asked))
     return site
+
+
+def redis_address(address: str, redis: settings.Redis) -> str:
+    """Return an address with the password that the configuration keeps apart.
+
+    Raises:
+        ConfigError: The password cannot be read.
+    """
+    password = secret(redis.password_file, None)
+    if password is None:
+        return address
+    parts = urlsplit(address)
+    user, _, host = parts.netloc.rpartition("@")
+    netloc = f"{user.partition(':')[0]}:{quote(password, safe='')}@{host}"
+    return parts._replace(netloc=netloc).geturl()
 
 
 def authenticator(config: settings.Config, now_ms: Callable[[], int]) -> Authenticator:
