@@ -35,9 +35,11 @@ if TYPE_CHECKING:
 
 KEYS = frozenset(
     {
+        "asked_s",
         "code",
         "error",
         "event",
+        "granted_s",
         "host",
         "level",
         "link",
@@ -46,6 +48,7 @@ KEYS = frozenset(
         "port",
         "protocol",
         "reason",
+        "retry_in_s",
         "role",
         "seconds",
         "signal",
@@ -57,7 +60,6 @@ KEYS = frozenset(
         "tenant",
         "timestamp",
         "version",
-        "wait_s",
         "where",
     }
 )

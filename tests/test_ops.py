@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ast
 import asyncio
 import gc
 import io
@@ -7,6 +8,7 @@ import json
 import logging
 import sys
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -314,6 +316,28 @@ class _Unraisable:
         self.exc_value = error
         self.object = MARKER
         self.err_msg = MARKER
+
+
+def test_every_key_that_the_engine_logs_is_allowed() -> None:
+    said: set[str] = set()
+    for path in (Path(__file__).parent.parent / "engine").rglob("*.py"):
+        if "node_modules" in path.parts:
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and _logs(node.func):
+                said |= {word.arg for word in node.keywords if word.arg is not None}
+
+    assert said
+    assert said - {"exc_info"} <= KEYS
+
+
+def _logs(function: ast.expr) -> bool:
+    """Whether this is `log.info` and the like, or `log.bind`."""
+    return (
+        isinstance(function, ast.Attribute)
+        and function.attr in {"debug", "info", "warning", "error", "exception", "bind"}
+        and ast.unparse(function.value).rpartition(".")[2] in {"log", "_log"}
+    )
 
 
 def test_no_key_names_a_person_a_device_or_a_space() -> None:
