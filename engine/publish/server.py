@@ -173,4 +173,5 @@ async def _stop(
         task.cancel("the server stopped")
     for connection in tuple(state.connections):
         connection.transport.abort()
+    await asyncio.sleep(_DRAIN_STEP_S)  # the loop's turns that close what was cut
     await server.lifespan.shutdown()

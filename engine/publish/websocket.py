@@ -95,7 +95,7 @@ class LiveSocket(asyncio.Protocol):
             max_size=live.limits.message_bytes,
             logger=_SILENT,
         )
-        self._transport: asyncio.Transport
+        self.transport: asyncio.Transport
         self._peer: str | None = None
         self._subscriber: Subscriber | None = None
         self._framing = Framing.TEXT
@@ -110,12 +110,12 @@ class LiveSocket(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Bound what a reader that stalls can hold."""
-        self._transport = cast("asyncio.Transport", transport)
+        self.transport = cast("asyncio.Transport", transport)
         self._connections.add(self)
         self._live.sockets.add(self)
         self._since = _loop_time()
         limits = self._live.limits
-        self._transport.set_write_buffer_limits(high=limits.high_water_bytes, low=0)
+        self.transport.set_write_buffer_limits(high=limits.high_water_bytes, low=0)
         tcp = transport.get_extra_info("socket")
         peername = transport.get_extra_info("peername")
         self._peer = peername[0] if isinstance(peername, tuple) else None
@@ -157,15 +157,15 @@ class LiveSocket(asyncio.Protocol):
         """
         self._paused = True
         self._since = _loop_time()
-        self._unsent_bytes = self._transport.get_write_buffer_size()
-        self._transport.pause_reading()
+        self._unsent_bytes = self.transport.get_write_buffer_size()
+        self.transport.pause_reading()
         if self._subscriber is not None:
             self._live.hub.pause(self._subscriber)
 
     def resume_writing(self) -> None:
         """Send what was missed; in a turn of its own, never inside of a write."""
         self._paused = False
-        self._transport.resume_reading()
+        self.transport.resume_reading()
         asyncio.get_running_loop().call_soon(self._catch_up)
 
     def shutdown(self) -> None:
@@ -186,12 +186,12 @@ class LiveSocket(asyncio.Protocol):
         self._closing = True
         self._since = _loop_time()
         if self._conn.state is not State.OPEN:
-            self._transport.close()
+            self.transport.close()
             return
         self._conn.send_close(code, reason)
         self._flush()
         if self._paused:
-            self._transport.resume_reading()
+            self.transport.resume_reading()
 
     def sweep(self, now: float, now_ms: int) -> None:
         """Check the limits that need a clock.
@@ -205,7 +205,7 @@ class LiveSocket(asyncio.Protocol):
         age_s = now - self._since
         if self._closing:
             if age_s >= limits.linger_s:
-                self._transport.abort()
+                self.transport.abort()
         elif self._expires_at_ms is not None and now_ms >= self._expires_at_ms:
             self.close(UNAUTHORISED, "the token expired")
         elif self._subscriber is None:
@@ -215,7 +215,7 @@ class LiveSocket(asyncio.Protocol):
             self._check_progress(now, age_s)
 
     def _check_progress(self, now: float, age_s: float) -> None:
-        unsent_bytes = self._transport.get_write_buffer_size()
+        unsent_bytes = self.transport.get_write_buffer_size()
         if unsent_bytes < self._unsent_bytes:
             self._since = now
         elif age_s >= self._live.limits.stalled_s:
@@ -235,16 +235,16 @@ class LiveSocket(asyncio.Protocol):
     def _flush(self) -> None:
         """Write the answers of the protocol: handshake, pongs, close."""
         writes = self._conn.data_to_send()
-        if not writes or self._transport.is_closing():
+        if not writes or self.transport.is_closing():
             return
         data = b"".join(writes)
         if data:
-            self._transport.write(data)
+            self.transport.write(data)
         if SEND_EOF in writes:
             self._closing = True
             self._since = _loop_time()
             self._forget()
-            self._transport.write_eof()
+            self.transport.write_eof()
 
     def _open(self, request: Request) -> None:
         """Answer the handshake."""
@@ -267,7 +267,7 @@ class LiveSocket(asyncio.Protocol):
             self._framing = FRAMING_BY_SUBPROTOCOL[self._conn.subprotocol]
         live = self._live
         hello = Hello(live.server, live.tick_ms, live.heartbeat_s)
-        self._transport.write(control(hello, self._framing))
+        self.transport.write(control(hello, self._framing))
         if grant is not None:
             self._attempt(self._admit, grant)
 
@@ -283,7 +283,7 @@ class LiveSocket(asyncio.Protocol):
         self._expires_at_ms = grant.expires_at_ms
         if known is None:
             subscriber = Subscriber(
-                grant.tenant, self._framing, self._transport.write, self.shutdown
+                grant.tenant, self._framing, self.transport.write, self.shutdown
             )
             self._live.hub.join(subscriber)
             subscriber.paused = self._paused
@@ -363,7 +363,7 @@ class LiveSocket(asyncio.Protocol):
 
     def _report(self, error: EngineError, level: str | None = None) -> None:
         refusal = Refusal(error.code, str(error), error.retryable, level)
-        self._transport.write(control(refusal, self._framing))
+        self.transport.write(control(refusal, self._framing))
 
 
 def _loop_time() -> float:

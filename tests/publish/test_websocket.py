@@ -467,6 +467,18 @@ async def test_a_client_that_never_answers_a_close_is_cut() -> None:
         writer.close()
 
 
+@pytest.mark.slow
+async def test_a_client_that_ignores_the_end_of_the_server_is_cut() -> None:
+    async with asyncio.timeout(DEADLINE_S):
+        async with served() as world:
+            reader, writer = await asyncio.open_connection("127.0.0.1", world.port)
+            writer.write(handshake(world))
+            await reader.readuntil(b"\r\n\r\n")
+        assert close_code(await reader.read()) == 4002
+        assert not world.live.sockets
+        writer.close()
+
+
 async def test_the_server_goes_away_with_a_code_and_a_spread() -> None:
     async with connect_after_end() as ends:
         assert {code for code, _ in ends} == {4002}
