@@ -1,0 +1,94 @@
+"""What the README says exists does, and what exists it says."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine import ops
+from engine.ingest.formats import FORMATS
+from engine.metrics import METRICS, Metrics
+from engine.query.colleagues import Search
+from engine.query.directory import Directory
+from engine.query.ingest import Ingest
+from engine.query.levels import Levels
+from engine.query.live import LiveEvents
+from engine.query.me import Me
+from engine.query.schema import Schema
+from engine.query.spaces import Spaces
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+
+
+def test_every_metric_is_in_the_readme_with_its_help() -> None:
+    rows = re.findall(r"^\| `(engine_\w+)` \| (.*?) \| (.*) \|$", README, re.MULTILINE)
+    assert rows == [
+        (metric.name, ", ".join(metric.labels) or "-", metric.help)
+        for metric in METRICS
+    ]
+
+
+def test_every_format_is_in_the_readme() -> None:
+    table = README.partition("### Formats")[2].partition("livefloor's own")[0]
+    _, *rows = re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)
+    assert sorted(rows) == sorted(FORMATS)
+
+
+def test_every_path_is_in_the_readme() -> None:
+    table = README.partition("## Use it")[2].partition("Tokens are")[0]
+    named = set(re.findall(r"`([A-Z]+) (/[^`]*)`", table))
+    assert named == described() | {("GET", "/metrics")}
+
+
+def described() -> set[tuple[str, str]]:
+    """Return method and path of every route that the API describes."""
+    nothing: Any = object()
+    more: dict[str, Any] = {
+        "access": nothing,
+        "views": nothing,
+        "now_ms": lambda: 0,
+    }
+    nouns: list[Any] = [
+        Levels(encode=nothing, **more),
+        LiveEvents(access=nothing, stream=nothing, now_ms=lambda: 0),
+        Spaces(**more),
+        Search(people_by_tenant={"t": Directory()}, finder=nothing, **more),
+        Me(access=nothing, consent=nothing),
+        Ingest(webhooks=[], intake=nothing),
+        ops.Operations(
+            missing=dict, metrics=Metrics(version="0"), version="0", now_ms=lambda: 0
+        ),
+    ]
+    schema = Schema(
+        lambda: [one for noun in nouns for one in noun.routes()], version="0"
+    )
+    paths = json.loads(schema.described)["paths"]
+    return {
+        (method.upper(), path) for path, methods in paths.items() for method in methods
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["demo", "run", "check", "simulate"])
+def test_every_command_has_a_help_with_an_example(command: str) -> None:
+    assert f"livefloor {command}" in README or f"make {command}" in README
+    found = subprocess.run(  # noqa: S603 - our own
+        [sys.executable, "-m", "engine", command, "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert f"Example: livefloor {command}" in " ".join(found.stdout.split())
+
+
+def test_every_file_that_the_readme_links_to_is_there() -> None:
+    root = Path(__file__).parents[1]
+    links = re.findall(r"\]\(([^)]+)\)", README)
+    local = [link for link in links if "://" not in link]
+    assert [link for link in local if not (root / link).exists()] == []
