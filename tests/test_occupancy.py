@@ -230,6 +230,26 @@ def test_sums_beyond_32_bits_are_clipped() -> None:
     assert o.total[0] == o.known[0] == n + 1
 
 
+def test_more_channels_than_are_judged_at_a_time() -> None:
+    n, spaces = 20_000, 3_000
+    space = np.arange(n, dtype=np.int32) * 7 % spaces
+    o = Occupancy(
+        parent=np.full(spaces, -1, np.int32),
+        desk=np.zeros(spaces, np.bool_),
+        counted=np.ones(spaces, np.bool_),
+        kind=np.full(n, COUNT, np.uint8),
+        space=space,
+        hold_ms=np.zeros(n, np.int64),
+        interval_ms=np.zeros(n, np.int64),
+    )
+    values = np.arange(n) % 501
+    o.apply(range(n), values.tolist(), [NOW] * n, [0] * n, NOW)
+    o.tick(NOW)
+    most = np.zeros(spaces, np.int64)
+    np.maximum.at(most, space, values)
+    assert o.count.tolist() == most.tolist()
+
+
 @pytest.mark.parametrize("weaker", [PRESENCE, MOTION])
 def test_a_count_beats_a_vacant_presence_or_motion_sensor(weaker: ReadingKind) -> None:
     o = floor((COUNT, BOX), (weaker, BOX))
@@ -251,6 +271,13 @@ def test_motion_within_its_hold_disputes_a_count_of_zero() -> None:
     say(o, 1, 1)
     assert seen(o, BOX, NOW) == (State.LIKELY, -1, 50)
     assert seen(o, BOX, NOW + HOLD + 1) == (State.FREE, 0, 95)
+
+
+def test_motion_does_not_dispute_a_count_of_people() -> None:
+    o = floor((COUNT, BOX), (MOTION, BOX))
+    say(o, 0, 2)
+    say(o, 1, 1)
+    assert seen(o, BOX, NOW) == (State.OCCUPIED, 2, 95)
 
 
 def test_a_fresh_sensor_beats_a_late_one_of_higher_rank() -> None:
@@ -602,7 +629,7 @@ CHANNELS = np.arange(len(SENSORS), dtype=np.int32)
 
 channel = st.integers(0, len(SENSORS) - 1)
 value = st.integers(-1, 3)
-time = st.integers(NOW - STALE - 3, NOW + 3)
+time = st.integers(NOW - STALE - 3, NOW + 3) | st.just(NOW + HOUR)
 EMPTY: tuple[tuple[int, ...], ...] = ((), (), (), ())
 FLAGS = (0, 0, 0, ReadingFlag.CACHED, ReadingFlag.RETAINED)
 reading = st.tuples(channel, value, time, st.sampled_from(FLAGS))
@@ -641,12 +668,17 @@ def test_any_order_with_repeats_gives_the_same_arrays(
 
 
 @pytest.mark.slow
-@given(st.lists(reading, min_size=25, max_size=60))
-@settings(max_examples=150)
+@given(st.lists(reading, max_size=7), st.lists(reading, min_size=25, max_size=60))
+@settings(max_examples=100)
 def test_a_batch_is_its_readings_one_after_the_other(
+    before: list[tuple[int, int, int, int]],
     readings: list[tuple[int, int, int, int]],
 ) -> None:
     batch, single = floor(*SENSORS), floor(*SENSORS)
+    for o in (batch, single):
+        o.apply(*columns(before), NOW)
+    # What is known comes again, as after a lost acknowledgement.
+    readings += before
     together = batch.apply(*columns(readings), NOW)
     each = [single.apply(*columns([one]), NOW) for one in readings]
     assert batch.export(CHANNELS) == single.export(CHANNELS)
