@@ -101,6 +101,15 @@ export class App {
 
   #themed: ((theme: "light" | "dark") => void) | null = null;
 
+  /** Where a space of this level is on the page, in CSS pixels. */
+  at(space: string): { x: number; y: number } | null {
+    const row = this.#plans.get(this.#level ?? "")?.byId.get(space)?.row;
+    const place = row === undefined ? null : this.#floor.screenOf(row);
+    if (place === null) return null;
+    const { left, top } = this.#view.map.getBoundingClientRect();
+    return { x: left + place.x, y: top + place.y };
+  }
+
   async start(): Promise<void> {
     await this.#you.begin();
     await this.#loadLevels();

@@ -25,6 +25,8 @@ const FADE_MS = 170;
 const PATIENCE_MS = 1200;
 /** Zoom steps that a flight may go nearer than the whole level. */
 const CLOSER = 1.5;
+/** How much of what is around the building a flight may show, in metres. */
+const EDGE_M = 3;
 
 export interface Insets {
   top: number;
@@ -219,8 +221,23 @@ export class Floor {
     const close = Math.log2((Math.max(80, free) * plan.plane.worldMetres) / (512 * across * 4));
     const fitZoom = this.#map.getMinZoom() + 0.6;
     const zoom = Math.min(Math.max(close, fitZoom), fitZoom + CLOSER);
-    this.#move(space.middle, zoom, this.#map.getBearing(), true);
+    const bearing = this.#map.getBearing();
+    const scale = (512 * 2 ** zoom) / plan.plane.worldMetres;
+    const wide = (clientWidth - left - right) / scale;
+    const high = (clientHeight - top - bottom) / scale;
+    this.#move(this.#kept(plan, space.middle, bearing, wide, high), zoom, bearing, true);
     this.#fitted = false;
+  }
+
+  /** The centre nearest to `middle` that does not show more of the void than it must. */
+  #kept(plan: Plan, middle: Point, bearing: number, wide: number, high: number): Point {
+    const [west, north, east, south] = extent(plan.hull.map((p) => turned(p, -bearing)));
+    const [x, y] = turned(middle, -bearing);
+    const clamp = (at: number, from: number, to: number, view: number): number => {
+      const [low, top] = [from - EDGE_M + view / 2, to + EDGE_M - view / 2];
+      return low > top ? (from + to) / 2 : Math.min(top, Math.max(low, at));
+    };
+    return turned([clamp(x, west, east, wide), clamp(y, north, south, high)], bearing);
   }
 
   zoomBy(step: number): void {
