@@ -120,7 +120,12 @@ class Gate:
 
 
 class HttpConnection(HttpToolsProtocol):
-    """One HTTP connection, until it ends or becomes a socket."""
+    """One HTTP connection, until it ends or becomes a socket.
+
+    Attributes:
+        phase: What it waits for.
+        phase_bytes: What came of it: header bytes, or body bytes in this window.
+    """
 
     def __init__(
         self,
@@ -137,9 +142,9 @@ class HttpConnection(HttpToolsProtocol):
         self._gate = gate
         self._address: str | None = None
         self._admitted = False
-        self._phase = Phase.FIRST_BYTE
+        self.phase = Phase.FIRST_BYTE
         self._since = 0.0
-        self._bytes = 0
+        self.phase_bytes = 0
         self._unsent_bytes = 0
         self._unsent_since = 0.0
 
@@ -165,9 +170,9 @@ class HttpConnection(HttpToolsProtocol):
         if not self._admitted or self.transport.is_closing():
             return
         super().data_received(data)
-        if self._phase is Phase.HEADERS:
-            self._bytes += len(data)
-            if self._bytes > self._gate.limits.header_bytes:
+        if self.phase is Phase.HEADERS:
+            self.phase_bytes += len(data)
+            if self.phase_bytes > self._gate.limits.header_bytes:
                 self._cut(_TOO_LARGE)
 
     def on_message_begin(self) -> None:
@@ -182,7 +187,7 @@ class HttpConnection(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """Count what came."""
-        self._bytes += len(body)
+        self.phase_bytes += len(body)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
@@ -196,7 +201,7 @@ class HttpConnection(HttpToolsProtocol):
         """Start the clock of the next request."""
         super().on_response_complete()
         self._unset_keepalive_if_required()  # a timer that any line break would stop
-        if self._phase is Phase.ANSWER and self.cycle.response_complete:
+        if self.phase is Phase.ANSWER and self.cycle.response_complete:
             self._enter(Phase.IDLE)
 
     def handle_websocket_upgrade(self) -> None:
@@ -216,19 +221,19 @@ class HttpConnection(HttpToolsProtocol):
             self._gate.cut[Phase.ANSWER.value] += 1
             self.transport.abort()
         elif not self.transport.is_closing() and self._late(now):
-            self._gate.cut[self._phase.value] += 1
+            self._gate.cut[self.phase.value] += 1
             self._cut(_TIMEOUT)
 
     def _enter(self, phase: Phase) -> None:
-        self._phase = phase
+        self.phase = phase
         self._since = self.loop.time()
-        self._bytes = 0
+        self.phase_bytes = 0
 
     def _late(self, now: float) -> bool:
         """Say whether the client has used up the time of its phase."""
         limits = self._gate.limits
         age_s = now - self._since
-        match self._phase:
+        match self.phase:
             case Phase.FIRST_BYTE:
                 return age_s >= limits.first_byte_s
             case Phase.IDLE:
@@ -247,7 +252,7 @@ class HttpConnection(HttpToolsProtocol):
             return False
         if age_s < limits.body_window_s:
             return False
-        late = self._bytes < limits.body_bytes_per_s * age_s
+        late = self.phase_bytes < limits.body_bytes_per_s * age_s
         self._enter(Phase.BODY)
         return late
 
@@ -262,17 +267,10 @@ class HttpConnection(HttpToolsProtocol):
     def _cut(self, status: bytes) -> None:
         """Close, and say why if no answer is under way."""
         cycle = cast("RequestResponseCycle | None", self.cycle)
-        if self._phase is Phase.HEADERS and (cycle is None or cycle.response_complete):
+        if self.phase is Phase.HEADERS and (cycle is None or cycle.response_complete):
             self.transport.write(status + _EMPTY)
-        elif self._phase is Phase.BODY and cycle and not cycle.response_started:
+        elif self.phase is Phase.BODY and cycle and not cycle.response_started:
             self.transport.write(status + _EMPTY)
             cycle.disconnected = True
             cycle.message_event.set()
         self.transport.close()
-
-
-def sweep(state: ServerState, now: float) -> None:
-    """Sweep every HTTP connection of a server."""
-    for connection in cast("set[object]", state.connections).copy():
-        if isinstance(connection, HttpConnection):
-            connection.sweep(now)

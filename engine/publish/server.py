@@ -12,7 +12,6 @@ import uvicorn
 
 from engine.errors import ConfigError
 from engine.publish.http import Gate, HttpConnection, HttpLimits
-from engine.publish.http import sweep as sweep_http
 from engine.publish.websocket import LiveSocket
 
 if TYPE_CHECKING:
@@ -37,10 +36,28 @@ class Listener:
         live: Counts its sockets.
     """
 
-    def __init__(self, port: int, gate: Gate, live: Live) -> None:
+    def __init__(
+        self, port: int, gate: Gate, live: Live, server: uvicorn.Server
+    ) -> None:
         self.port = port
         self.gate = gate
         self.live = live
+        self._connections = cast("set[object]", server.server_state.connections)
+
+    @property
+    def requests(self) -> list[HttpConnection]:
+        """Connections that are HTTP, busy or idle."""
+        return [one for one in self._connections if isinstance(one, HttpConnection)]
+
+    def sweep(self, now: float) -> None:
+        """Cut what takes too long; `serve` calls it every second or so.
+
+        Args:
+            now: The loop's clock, seconds.
+        """
+        for connection in self.requests:
+            connection.sweep(now)
+        self.live.sweep(now)
 
 
 class _Server(uvicorn.Server):
@@ -89,9 +106,10 @@ async def serve(  # noqa: PLR0913 - keyword-only settings of one server
     except BaseException:
         listening.close()
         raise
-    sweeper = asyncio.create_task(_sweep(server, live, sweep_s))
+    listener = Listener(listening.getsockname()[1], gate, live, server)
+    sweeper = asyncio.create_task(_sweep(server, listener, sweep_s))
     try:
-        yield Listener(listening.getsockname()[1], gate, live)
+        yield listener
     finally:
         sweeper.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -136,15 +154,15 @@ def _config(app: ASGIApplication, gate: Gate, live: Live) -> uvicorn.Config:
     )
 
 
-async def _sweep(server: uvicorn.Server, live: Live, every_s: float) -> None:
+async def _sweep(server: uvicorn.Server, listener: Listener, every_s: float) -> None:
     """Keep the date of the answers, the time limits and the heartbeats."""
     loop = asyncio.get_running_loop()
+    live = listener.live
     beat_at = loop.time() + live.heartbeat_s
     while True:
         await server.on_tick(0)
         now = loop.time()
-        sweep_http(server.server_state, now)
-        live.sweep(now)
+        listener.sweep(now)
         if now >= beat_at:
             live.hub.beat()
             beat_at = now + live.heartbeat_s

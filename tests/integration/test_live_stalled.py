@@ -16,7 +16,6 @@ import psutil
 import pytest
 from websockets.asyncio.client import connect
 
-from engine.publish.live import LiveLimits
 from tests.publish.floor import Replica
 from tests.publish.served import DEADLINE_S, LEVEL, Rules, Served, served, until
 
@@ -125,9 +124,7 @@ async def read_all(raw: socket.socket, heard: bytearray, floor_offset: int) -> R
 
 async def test_a_stalled_reader_that_wakes_holds_the_exact_state() -> None:
     async with served(Rules(rows=2_000)) as world, stalled(world, 3) as raws:
-        for tick in range(60):
-            world.tick(*range(tick, 2_000), state=tick % 5)
-            await asyncio.sleep(0)
+        await clogged(world)
         assert world.hub.paused == 3
         for raw in raws:
             replica = await read_all(raw, bytearray(), world.floor.offset)
@@ -152,62 +149,62 @@ async def test_readers_that_stall_now_and_then_never_see_a_gap() -> None:
             assert replica.agrees(world.floor)
 
 
+async def clogged(world: Served) -> None:
+    """Publish until every stalled reader's pipe is full."""
+    for tick in range(40):
+        world.tick(*range(2_000), state=tick % 5)
+        await asyncio.sleep(0)
+    await until(lambda: world.hub.paused == world.hub.subscribers)
+
+
 async def test_no_progress_for_too_long_closes_with_4001() -> None:
-    limits = LiveLimits(stalled_s=0.1, linger_s=0.5)
-    async with (
-        served(Rules(rows=2_000, live_limits=limits)) as world,
-        stalled(world, 1) as (raw,),
-    ):
-        for tick in range(40):
-            world.tick(*range(2_000), state=tick % 5)
-            await asyncio.sleep(0)
-        await until(lambda: world.live.stalled == 1)
-        assert world.hub.subscribers == 0
+    async with served(Rules(rows=2_000)) as world, stalled(world, 1) as (raw,):
+        await clogged(world)
+        world.late(15)
+        assert world.live.stalled == 0
+        world.late(31)
+        assert (world.live.stalled, world.hub.subscribers) == (1, 0)
         loop = asyncio.get_running_loop()
         heard = bytearray()
-        async with asyncio.timeout(DEADLINE_S):
-            while chunk := await loop.sock_recv(raw, 65_536):
-                heard += chunk
-                if b"\x88" in chunk and list(frames(bytes(heard)))[-1][0] == 8:
-                    break
-        opcode, payload = list(frames(bytes(heard)))[-1]
-        assert (opcode, struct.unpack("!H", payload[:2])[0]) == (8, 4001)
+        opcode, payload = 0, b""
+        while opcode != 8:
+            async with asyncio.timeout(DEADLINE_S):
+                heard += await loop.sock_recv(raw, 65_536)
+            for frame in frames(bytes(heard)):
+                opcode, payload = frame
+        assert struct.unpack("!H", payload[:2])[0] == 4001
 
 
 async def test_a_reader_that_stays_stalled_is_cut_after_the_close() -> None:
-    limits = LiveLimits(stalled_s=0.05, linger_s=0.05)
-    rules = Rules(rows=2_000, live_limits=limits)
-    async with served(rules) as world, stalled(world, 1):
-        for tick in range(40):
-            world.tick(*range(2_000), state=tick % 5)
-            await asyncio.sleep(0)
+    async with served(Rules(rows=2_000)) as world, stalled(world, 1):
+        await clogged(world)
+        world.late(31)
+        world.late(4)
         await until(lambda: not world.live.sockets)
 
 
 async def test_a_slow_reader_that_makes_progress_is_not_closed() -> None:
-    limits = LiveLimits(stalled_s=0.2)
-    async with (
-        served(Rules(rows=2_000, live_limits=limits)) as world,
-        stalled(world, 1) as (raw,),
-    ):
+    async with served(Rules(rows=2_000)) as world, stalled(world, 1) as (raw,):
+        await clogged(world)
+        (transport,) = [one.transport for one in world.live.sockets]
         loop = asyncio.get_running_loop()
-        started = loop.time()
-        async with asyncio.timeout(DEADLINE_S):
-            while loop.time() - started < 0.6:
-                world.tick(*range(2_000), state=3)
-                await loop.sock_recv(raw, 16_384)
-                await asyncio.sleep(0.01)
+        for seconds in (20, 40, 60, 80):
+            before = transport.get_write_buffer_size()
+            async with asyncio.timeout(DEADLINE_S):
+                while 0 < transport.get_write_buffer_size() >= before:
+                    await loop.sock_recv(raw, 1_024)
+            world.late(seconds)
+            await clogged(world)
         assert world.live.stalled == 0
         assert world.hub.subscribers == 1
 
 
 async def test_a_stalled_reader_cannot_ask_for_more() -> None:
     async with served(Rules(rows=2_000)) as world, stalled(world, 1) as (raw,):
-        for tick in range(40):
-            world.tick(*range(2_000), state=tick % 5)
-            await asyncio.sleep(0)
-        await until(lambda: world.hub.paused == 1)
-        frames_before = world.hub.frames
+        await clogged(world)
+        told = world.hub.frames
         raw.send(FRAME * 50)
-        await asyncio.sleep(0.1)
-        assert world.hub.frames == frames_before
+        world.hub.beat()
+        async with connect(world.url) as healthy:
+            await (await healthy.ping())  # the loop has read all it would read
+        assert world.hub.frames == told

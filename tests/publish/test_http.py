@@ -10,21 +10,12 @@ from typing import TYPE_CHECKING
 import pytest
 from websockets.asyncio.client import connect
 
-from engine.publish.http import Gate, HttpLimits
+from engine.publish.http import Gate, HttpLimits, Phase
 from tests.publish.served import DEADLINE_S, Exchange, Rules, Served, served, until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
-QUICK = HttpLimits(
-    first_byte_s=0.1,
-    idle_s=0.2,
-    headers_s=0.15,
-    body_window_s=0.1,
-    body_bytes_per_s=100,
-    stalled_s=0.1,
-    header_bytes=1_000,
-)
 GET = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 1000\r\n\r\n"
 
@@ -46,14 +37,6 @@ class Client:
                     answer += chunk
         return answer
 
-    async def drip(self, chunk: bytes, every_s: float = 0.02) -> bytes:
-        """Send the chunk again and again until the server ends it."""
-        reading = asyncio.create_task(self.all())
-        while not reading.done():
-            self.writer.write(chunk)
-            await asyncio.sleep(every_s)
-        return await reading
-
     async def answer(self) -> bytes:
         async with asyncio.timeout(DEADLINE_S):
             head = await self.reader.readuntil(b"\r\n\r\n")
@@ -70,81 +53,134 @@ async def client(world: Served) -> AsyncIterator[Client]:
         writer.transport.abort()
 
 
+def at(world: Served, phase: Phase, phase_bytes: int = 0) -> Callable[[], bool]:
+    """Say whether the one connection has come so far."""
+    return lambda: (
+        [(one.phase, one.phase_bytes) for one in world.listener.requests]
+        == [(phase, phase_bytes)]
+    )
+
+
 async def test_a_silent_connection_is_cut() -> None:
-    async with served(Rules(limits=QUICK)) as world, client(world) as silent:
+    async with served() as world, client(world) as silent:
+        await until(at(world, Phase.FIRST_BYTE))
+        world.late(1)
+        assert not world.listener.gate.cut
+        world.late(6)
         assert await silent.all() == b""
         assert world.listener.gate.cut == {"first_byte": 1}
 
 
 async def test_dripping_line_breaks_are_no_first_byte() -> None:
-    async with served(Rules(limits=QUICK)) as world, client(world) as slow:
-        assert await slow.drip(b"\r\n") == b""
+    async with served() as world, client(world) as slow:
+        slow.writer.write(b"\r\n\r\n")
+        await until(at(world, Phase.FIRST_BYTE))
+        world.late(6)
+        assert await slow.all() == b""
         assert world.listener.gate.cut == {"first_byte": 1}
 
 
-async def test_dripping_headers_are_cut() -> None:
-    async with served(Rules(limits=QUICK)) as world, client(world) as slow:
+@pytest.mark.parametrize("rest", [b"a: b\r\n", b"X-Long: aaaaaaaa"])
+async def test_dripping_headers_are_cut(rest: bytes) -> None:
+    async with served() as world, client(world) as slow:
         slow.writer.write(b"GET / HTTP/1.1\r\n")
-        assert (await slow.drip(b"a: b\r\n")).startswith(b"HTTP/1.1 408 ")
+        await until(at(world, Phase.HEADERS, 16))
+        world.late(5)
+        assert not world.listener.gate.cut
+        slow.writer.write(rest)
+        await until(at(world, Phase.HEADERS, 16 + len(rest)))
+        world.late(11)
+        assert (await slow.all()).startswith(b"HTTP/1.1 408 ")
         assert world.listener.gate.cut == {"headers": 1}
 
 
-async def test_a_dripping_header_without_end_is_cut() -> None:
-    async with served(Rules(limits=QUICK)) as world, client(world) as slow:
-        slow.writer.write(b"GET / HTTP/1.1\r\nX-Long: ")
-        assert (await slow.drip(b"a")).startswith(b"HTTP/1.1 408 ")
-
-
-async def test_a_dripping_body_is_cut() -> None:
-    async with served(Rules(limits=QUICK)) as world, client(world) as slow:
+async def test_a_body_that_stops_is_cut() -> None:
+    async with served() as world, client(world) as slow:
         slow.writer.write(POST)
-        assert (await slow.drip(b"x")).startswith(b"HTTP/1.1 408 ")
+        await until(at(world, Phase.BODY))
+        world.late(1)
+        assert not world.listener.gate.cut
+        world.late(6)
+        assert (await slow.all()).startswith(b"HTTP/1.1 408 ")
         assert world.listener.gate.cut == {"body": 1}
         await until(lambda: world.listener.gate.open == 0)
 
 
-@pytest.mark.slow
 async def test_a_quick_start_does_not_buy_time_for_a_dripping_end() -> None:
-    async with served(Rules(limits=QUICK)) as world, client(world) as slow:
+    async with served() as world, client(world) as slow:
         slow.writer.write(POST + b"x" * 900)
-        assert (await slow.drip(b"x")).startswith(b"HTTP/1.1 408 ")
+        await until(at(world, Phase.BODY, 900))
+        world.late(6)
+        assert not world.listener.gate.cut
+        slow.writer.write(b"x" * 50)
+        await until(at(world, Phase.BODY, 50))
+        world.late(6)
+        assert (await slow.all()).startswith(b"HTTP/1.1 408 ")
 
 
-@pytest.mark.slow
 async def test_a_body_that_is_slow_but_fast_enough_arrives() -> None:
-    async with served(Rules(limits=QUICK)) as world, client(world) as patient:
+    async with served() as world, client(world) as patient:
         patient.writer.write(POST)
-        for _ in range(20):
-            patient.writer.write(b"x" * 50)
-            await asyncio.sleep(0.02)
+        await until(at(world, Phase.BODY))
+        for _ in range(1):
+            patient.writer.write(b"x" * 800)
+            await until(at(world, Phase.BODY, 800))
+            world.late(6)
+        patient.writer.write(b"x" * 200)
         assert await patient.answer() == b"1000"
 
 
+async def test_a_body_that_waits_for_us_is_not_late() -> None:
+    async with served() as world, client(world) as polite:
+        polite.writer.write(
+            POST.replace(b"Host: here", b"Host: here\r\nExpect: 100-continue")
+        )
+        async with asyncio.timeout(DEADLINE_S):
+            go = await polite.reader.readuntil(b"\r\n\r\n")
+        assert go.startswith(b"HTTP/1.1 100 ")
+        polite.writer.write(b"x" * 1_000)
+        assert await polite.answer() == b"1000"
+
+
+async def test_an_unread_body_is_our_own_delay() -> None:
+    finish = asyncio.Event()
+
+    async def slow(exchange: Exchange) -> None:
+        await finish.wait()
+        await exchange.answer(str(await exchange.body_bytes()).encode())
+
+    async with served(Rules(handler=slow)) as world, client(world) as waits:
+        big = POST.replace(b"1000", b"900000")
+        waits.writer.write(big + b"x" * 900_000)
+        await until(
+            lambda: any(one.flow.read_paused for one in world.listener.requests)
+        )
+        world.late(1_000)
+        finish.set()
+        assert await waits.answer() == b"900000"
+        assert not world.listener.gate.cut
+
+
 async def test_a_kept_connection_serves_again_and_ends_when_idle() -> None:
-    async with served(Rules(limits=QUICK)) as world, client(world) as kept:
+    async with served() as world, client(world) as kept:
         for _ in range(3):
             kept.writer.write(GET)
             assert await kept.answer() == b"0"
+            world.late(60)
+        kept.writer.write(b"\r\n")  # no request
+        world.late(76)
         assert await kept.all() == b""
+        assert world.listener.gate.cut == {"idle": 1}
         await until(lambda: world.listener.gate.open == 0)
 
 
-async def test_dripping_line_breaks_do_not_keep_an_idle_connection() -> None:
-    async with served(Rules(limits=QUICK)) as world, client(world) as kept:
-        kept.writer.write(GET)
-        await kept.answer()
-        assert await kept.drip(b"\r\n") == b""
-        assert world.listener.gate.cut == {"idle": 1}
-
-
 async def test_pipelined_requests_are_all_answered() -> None:
-    async with served(Rules(limits=QUICK)) as world, client(world) as eager:
+    async with served() as world, client(world) as eager:
         eager.writer.write(GET * 3 + POST + b"x" * 1_000)
         answers = [await eager.answer() for _ in range(4)]
         assert answers == [b"0", b"0", b"0", b"1000"]
 
 
-@pytest.mark.slow
 async def test_a_handler_may_take_longer_than_any_client() -> None:
     finish = asyncio.Event()
 
@@ -152,23 +188,23 @@ async def test_a_handler_may_take_longer_than_any_client() -> None:
         await finish.wait()
         await exchange.answer(b"")
 
-    rules = Rules(handler=slow, limits=QUICK)
-    async with served(rules) as world, client(world) as waits:
+    async with served(Rules(handler=slow)) as world, client(world) as waits:
         waits.writer.write(GET)
-        await asyncio.sleep(0.5)  # longer than every limit
+        await until(at(world, Phase.ANSWER))
+        world.late(100_000)
         finish.set()
         assert await waits.answer() == b""
         assert not world.listener.gate.cut
 
 
 async def test_headers_beyond_their_bound_are_refused() -> None:
-    async with served(Rules(limits=QUICK)) as world, client(world) as big:
-        big.writer.write(b"GET / HTTP/1.1\r\nX-Big: " + b"x" * 1_000)
+    async with served() as world, client(world) as big:
+        big.writer.write(b"GET / HTTP/1.1\r\nX-Big: " + b"x" * 65_536)
         assert (await big.all()).startswith(b"HTTP/1.1 431 ")
 
 
 async def test_bytes_that_are_not_http_are_refused() -> None:
-    async with served(Rules(limits=QUICK)) as world, client(world) as odd:
+    async with served() as world, client(world) as odd:
         odd.writer.write(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n")
         assert (await odd.all()).startswith(b"HTTP/1.1 400 ")
 
@@ -179,11 +215,17 @@ async def test_an_answer_that_nobody_reads_is_cut() -> None:
         for _ in range(400):
             await exchange.write(b"x" * 65_536, more=True)
 
-    rules = Rules(handler=endless, limits=QUICK)
-    async with served(rules) as world, client(world) as stalled:
+    async with served(Rules(handler=endless)) as world, client(world) as stalled:
         stalled.writer.transport.pause_reading()  # type: ignore[attr-defined]
         stalled.writer.write(GET)
-        await until(lambda: world.listener.gate.cut["answer"] == 1)
+        await until(
+            lambda: any(one.flow.write_paused for one in world.listener.requests)
+        )
+        for seconds in (0, 20):
+            world.late(seconds)
+        assert not world.listener.gate.cut
+        world.late(50)
+        assert world.listener.gate.cut == {"answer": 1}
         await until(lambda: world.listener.gate.open == 0)
 
 
@@ -211,10 +253,9 @@ async def test_a_socket_counts_as_a_connection_until_it_ends() -> None:
         await until(lambda: world.listener.gate.open == 0)
 
 
-@pytest.mark.slow
 async def test_a_socket_is_not_swept_as_http() -> None:
-    async with served(Rules(limits=QUICK)) as world, connect(world.url) as live:
-        await asyncio.sleep(0.4)  # longer than every limit
+    async with served() as world, connect(world.url) as live:
+        world.late(1_000)
         async with asyncio.timeout(DEADLINE_S):
             await (await live.ping())
         assert not world.listener.gate.cut

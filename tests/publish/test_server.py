@@ -113,7 +113,7 @@ async def test_what_does_not_end_is_cut_when_the_drain_is_over() -> None:
 
 
 async def test_heartbeats_come_by_themselves() -> None:
-    beating = Rules(heartbeat_s=0.03)
+    beating = Rules(heartbeat_s=0.03, sweep_s=0.01)
     async with served(beating) as world, connect(world.url) as client:
         async with asyncio.timeout(DEADLINE_S):
             await client.recv()

@@ -233,7 +233,7 @@ async def test_a_ping_is_answered() -> None:
 async def test_a_client_that_asks_without_end_is_closed() -> None:
     limits = LiveLimits(frames_per_s=20)
     async with (
-        served(Rules(live_limits=limits, sweep_s=1)) as world,
+        served(Rules(live_limits=limits)) as world,
         connect(world.url) as client,
     ):
         for _ in range(30):
@@ -268,9 +268,13 @@ async def test_without_a_good_token_the_socket_is_closed(
 
 
 async def test_a_client_that_sends_no_token_in_time_is_closed() -> None:
-    async with served(Rules(live_limits=LiveLimits(token_s=0.05))) as world:
+    async with served() as world:
         world.grant = None
         async with connect(world.url) as client:
+            await hear(client)
+            world.late(5)
+            await (await client.ping())
+            world.late(11)
             assert await closed(client) == (4501, "no token came")
 
 
@@ -298,6 +302,7 @@ async def test_a_socket_ends_with_its_token_unless_it_is_renewed() -> None:
             await say(stays, token="longer")  # noqa: S106
             await (await stays.ping())
             world.now_ms += 1_000
+            world.late(0)
             assert await closed(ends) == (4501, "the token expired")
             world.tick(1)
             assert (await hear(stays))["type"] == "delta"
@@ -385,12 +390,15 @@ def frame(opcode: int, data: bytes, *, fin: bool = True, masked: bool = True) ->
 
 async def raw(world: Served, *chunks: bytes) -> bytes:
     """Shake hands, send bytes, and read until the server ends it."""
+    bad_before = world.live.bad_messages
     reader, writer = await asyncio.open_connection("127.0.0.1", world.port)
     async with asyncio.timeout(DEADLINE_S):
         writer.write(handshake(world))
         await reader.readuntil(b"\r\n\r\n")
         for chunk in chunks:
             writer.write(chunk)
+        await until(lambda: world.live.bad_messages > bad_before)
+        world.late(4)  # we never answer the close
         answer = await reader.read()
     writer.close()
     return answer
@@ -435,9 +443,8 @@ HOSTILE = {
 @pytest.mark.parametrize("name", HOSTILE)
 async def test_hostile_frames_get_their_code_and_hurt_nobody_else(name: str) -> None:
     chunk, code = HOSTILE[name]
-    quick = LiveLimits(linger_s=0.05)
     async with (
-        served(Rules(live_limits=quick)) as world,
+        served() as world,
         subscribed(world) as (client, replica),
     ):
         assert close_code(await raw(world, chunk)) == code
@@ -457,12 +464,15 @@ async def test_two_origins_are_refused() -> None:
 
 
 async def test_a_client_that_never_answers_a_close_is_cut() -> None:
-    async with served(Rules(live_limits=LiveLimits(linger_s=0.05))) as world:
+    async with served() as world:
         reader, writer = await asyncio.open_connection("127.0.0.1", world.port)
         writer.write(handshake(world) + b"")
         await reader.readuntil(b"\r\n\r\n")
         writer.write(frame(1, b"nonsense"))
         await until(lambda: world.live.bad_messages == 1)
+        world.late(1)
+        assert world.live.sockets
+        world.late(4)
         await until(lambda: not world.live.sockets)
         writer.close()
 
