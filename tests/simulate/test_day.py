@@ -77,8 +77,15 @@ def test_a_day_entered_later_begins_with_where_everybody_is(
     before = [e for e in morning.events if e.at_s <= since_s]
     here = {p: row for p, row in places_after(before).items() if row != AWAY}
     assert places_after(beginning) == here
-    sensors = [e.sensor for e in beginning if isinstance(e, Sense)]
-    assert len(set(sensors)) >= len(scenario.building.sensors) - 3
+    seen = {e.sensor: e.value for e in beginning if isinstance(e, Sense)}
+    assert len(seen) >= len(scenario.building.sensors) - 3
+    people = morning.day.truth.at(since_s).people
+    unreachable = morning.day.faults.offline[0]
+    for sensor in scenario.building.sensors:
+        if sensor.row in seen and sensor.row != unreachable:
+            count = people[sensor.place]
+            exact = sensor.model in COUNTS
+            assert seen[sensor.row] == (count if exact else int(count > 0))
     joined = {e.device for e in beginning if isinstance(e, Radio)}
     phones = {scenario.people[person].devices[0].row for person in here}
     assert joined >= phones
@@ -235,6 +242,41 @@ def test_some_phones_flap_at_rest_and_end_on_the_best_access_point(
                 best, rival = coverage.at(place)
                 flaps[event.device] += event.ap == rival != best
     assert max(flaps.values()) >= 3
+
+
+def test_whoever_sets_out_was_on_the_best_access_point_of_the_place(
+    scenario: Scenario, morning: Morning
+) -> None:
+    coverage = Coverage(scenario.building)
+    phone = {p.row: p.devices[0].row for p in scenario.people}
+    where: dict[int, Step] = {}
+    on: dict[int, int] = {}
+    compared = 0
+    for event in morning.events:
+        if isinstance(event, Radio) and event.link is Link.JOINED:
+            on[event.device] = event.ap
+        elif isinstance(event, Step):
+            before = where.get(event.person)
+            if before and before.place >= 0:
+                assert on[phone[event.person]] == coverage.at(before.place).best
+                compared += 1
+            where[event.person] = event
+    assert compared > 100
+
+
+def test_a_laptop_says_when_it_is_taken_along(
+    scenario: Scenario, morning: Morning
+) -> None:
+    radios = radios_of(morning.events)
+    moved = 0
+    for person in scenario.people:
+        for device in person.devices:
+            if device.carried is Carried.LAPTOP:
+                told = [r for r in radios[device.row] if r.link is not Link.STILL]
+                for before, after in pairwise(told):
+                    assert before.link is not after.link
+                    moved += after.link is Link.JOINED
+    assert moved > 5
 
 
 def test_a_docked_laptop_stays_while_its_owner_has_coffee(
