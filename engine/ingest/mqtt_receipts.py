@@ -88,13 +88,12 @@ class Receipt:
     def done(self) -> None:
         """Acknowledge every message of the chunk; the effect of all of them is durable.
 
-        Writes at once if nothing earlier is still open, else together with it. Does
+        Writes at once if nothing earlier is still open, else right after it. Does
         nothing the second time, and nothing when the connection is another one by now.
         Must be called in the thread of the event loop.
         """
-        if not self._done:
-            self._done = True
-            self._window.settle()
+        self._done = True
+        self._window.settle()
 
     @property
     def ids(self) -> Sequence[int]:
@@ -165,15 +164,13 @@ class Window:
         """Acknowledge the oldest receipts as far as they are done."""
         if self._closed:
             return
-        ids: list[int] = []
         receipts = self._receipts
         while receipts and receipts[0].is_done:
             receipt = receipts.popleft()
-            ids += receipt.ids
             self._leave(receipt)
-        if ids:
-            self._meter.acknowledged += len(ids)
-            self._acknowledge(ids)
+            if receipt.ids:
+                self._meter.acknowledged += len(receipt.ids)
+                self._acknowledge(receipt.ids)
         if self.paused and self._within(2):
             self.paused = False
             self._resume()
