@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
+import msgpack
 import msgspec
 
 from engine.simulate import uplinks
@@ -158,7 +159,8 @@ class Encoder:
         self._sensor_topic = f"{prefix}/sensors"
         self._webhook = webhook
         self._json = msgspec.json.Encoder().encode
-        self._msgpack = msgspec.msgpack.Encoder().encode
+        # Another library than the engine's: what one writes the other must read.
+        self._msgpack = msgpack.packb
 
     def messages(self, deliveries: Iterable[Delivery], clock: Clock) -> list[Message]:
         """Return the messages of deliveries that are due at about the same time.
