@@ -2,35 +2,24 @@
 
 import { ApiError } from "./api.ts";
 import type { Api } from "./api.ts";
+import { Details } from "./details.ts";
 import { Floor } from "./floor.ts";
 import { Live } from "./live.ts";
 import type { Replica, Socket, Status } from "./live.ts";
-import { STATE_NAMES } from "./model.ts";
-import type { Colleague, ColleagueLocation, LevelInfo, SpaceNow } from "./model.ts";
+import type { LevelInfo } from "./model.ts";
 import { readPlan } from "./plan.ts";
 import type { Plan } from "./plan.ts";
 import { You } from "./you.ts";
 import { counted, nowOf, told } from "./summary.ts";
 import type { LevelNumbers } from "./summary.ts";
 import { ThemeSwitch } from "./theme.ts";
-import { insideOf } from "./ui/panel.ts";
 import type { Elsewhere } from "./ui/rooms.ts";
 import { View } from "./ui/view.ts";
-import { initials, levelName } from "./words.ts";
+import { fromHash, setHash } from "./address.ts";
+import { levelName } from "./words.ts";
 
 const REFRESH_MS = 15_000;
 const AGAIN_MS = 3_000;
-
-type Detail =
-  | { kind: "space"; row: number; fresh: { since: number | null; confidence: number } | null }
-  | {
-      kind: "colleague";
-      colleague: Colleague;
-      location: ColleagueLocation | null;
-      /** When the location was observed, on the page's clock. */
-      since: number;
-      answered: boolean;
-    };
 
 export class App {
   readonly #api: Api;
@@ -38,6 +27,7 @@ export class App {
   readonly #floor: Floor;
   readonly #live: Live;
   readonly #you: You;
+  readonly #details: Details;
   readonly #plans = new Map<string, Plan>();
   readonly #numbers = new Map<string, LevelNumbers>();
   /** Rows to draw at the next frame by level; null is all of them. */
@@ -47,9 +37,7 @@ export class App {
   #level: string | null = null;
   #shown: string | null = null;
   #showing: Promise<void> = Promise.resolve();
-  #detail: Detail | null = null;
   #frame = false;
-  #asked: AbortController | null = null;
 
   constructor(root: HTMLElement, api: Api) {
     this.#api = api;
@@ -57,13 +45,13 @@ export class App {
       onTheme: () => theme.toggle(),
       onBuilding: (id) => this.#enter(id),
       onLevel: (id) => void this.#show(id),
-      onPick: (row) => this.#openSpace(row, true),
+      onPick: (row) => this.#details.openSpace(row, true),
       onFocusRow: (row) => this.#focusRow(row),
-      onClose: () => this.#close(),
+      onClose: () => this.#details.close(),
       onZoom: (step) => this.#floor.zoomBy(step),
       onFit: () => this.#floor.fit(),
-      onShowColleague: () => void this.#goToColleague(),
-      onColleague: (colleague) => this.#openColleague(colleague),
+      onShowColleague: () => void this.#details.goToColleague(),
+      onColleague: (colleague) => this.#details.openColleague(colleague),
       onPerson: () => void this.#you.choose(),
       onShare: (on) => void this.#you.share(on),
       search: (query, signal) => this.#api.colleagues(query, signal),
@@ -75,7 +63,7 @@ export class App {
       this.#themed?.(next);
     });
     this.#floor = new Floor(this.#view.map, theme.theme, {
-      onPick: (row) => (row === null ? this.#close() : this.#openSpace(row, false)),
+      onPick: (row) => (row === null ? this.#details.close() : this.#details.openSpace(row, false)),
       onHover: (row, x, y) => this.#hover(row, x, y),
     });
     this.#themed = (next) => this.#floor.setTheme(next);
@@ -87,8 +75,19 @@ export class App {
       onLevel: (replica, rows) => this.#changed(replica, rows),
       onStatus: (status) => this.#status(status),
     });
+    this.#details = new Details({
+      api,
+      view: this.#view,
+      floor: this.#floor,
+      replica: (level) => this.#live.replica(level),
+      plan: (level) => this.#plans.get(level),
+      level: () => this.#level,
+      name: (level) => this.#name(level),
+      has: (level) => this.#info(level) !== undefined,
+      go: (level) => this.#show(level, null, true),
+    });
     setInterval(() => this.#tick(), 1000);
-    setInterval(() => void this.#refresh(), REFRESH_MS);
+    setInterval(() => void this.#details.refresh(), REFRESH_MS);
     addEventListener("online", () => this.#live.start());
     addEventListener("offline", () => this.#tick());
     addEventListener("hashchange", () => this.#follow());
@@ -192,7 +191,7 @@ export class App {
 
   /** Goes to a level, and there to a space. The last call wins. */
   async #show(level: string, space: string | null = null, keep = false): Promise<void> {
-    if (level !== this.#level && !keep) this.#close();
+    if (level !== this.#level && !keep) this.#details.close();
     this.#level = level;
     this.#view.levels.setCurrent(level);
     setHash(level, space);
@@ -209,7 +208,7 @@ export class App {
     this.#showing = this.#showing.then(() => this.#draw(level, plan));
     await this.#showing;
     const row = space === null ? undefined : plan.byId.get(space)?.row;
-    if (this.#level === level && row !== undefined) this.#openSpace(row, true);
+    if (this.#level === level && row !== undefined) this.#details.openSpace(row, true);
   }
 
   async #draw(level: string, plan: Plan): Promise<void> {
@@ -272,7 +271,7 @@ export class App {
     }
     this.#dirty.clear();
     this.#drawNumbers();
-    this.#drawDetail();
+    this.#details.draw();
   }
 
   #elsewhere(level: string): Elsewhere | null {
@@ -297,112 +296,6 @@ export class App {
     this.#view.totals.update(all.filter((numbers) => numbers !== undefined));
   }
 
-  #openSpace(row: number, fly: boolean): void {
-    if (this.#level === null || !this.#plans.get(this.#level)?.spaces.has(row)) return;
-    this.#asked?.abort();
-    this.#detail = { kind: "space", row, fresh: null };
-    this.#floor.setPin(null, "");
-    this.#floor.mark("selected", row);
-    this.#view.showSpace();
-    this.#drawDetail();
-    this.#floor.setInsets(this.#view.insets);
-    if (fly || this.#view.hides(this.#floor.screenOf(row))) this.#floor.flyTo(row);
-    setHash(this.#level, this.#plans.get(this.#level)?.spaces.get(row)?.id ?? null);
-    void this.#refresh();
-  }
-
-  #openColleague(colleague: Colleague): void {
-    this.#floor.mark("selected", null);
-    this.#floor.setPin(null, "");
-    this.#detail = { kind: "colleague", colleague, location: null, since: 0, answered: false };
-    this.#view.showColleague(colleague);
-    void this.#refresh().then(() => this.#goToColleague());
-  }
-
-  /** To the colleague's level and space, with a pulse on it. */
-  async #goToColleague(): Promise<void> {
-    const detail = this.#detail;
-    if (detail?.kind !== "colleague" || detail.location === null) return;
-    const { level, space } = detail.location;
-    if (level === null || this.#info(level) === undefined) return;
-    if (level !== this.#level) await this.#show(level, null, true);
-    if (this.#detail !== detail) return;
-    const row = this.#plans.get(level)?.byId.get(space.id)?.row;
-    this.#floor.setInsets(this.#view.insets);
-    if (row === undefined) return;
-    this.#floor.mark("selected", row);
-    this.#floor.setPin(row, initials(detail.colleague.name));
-    this.#floor.flyTo(row);
-  }
-
-  #close(): void {
-    if (this.#detail === null) return;
-    this.#asked?.abort();
-    this.#detail = null;
-    this.#floor.mark("selected", null);
-    this.#floor.setPin(null, "");
-    this.#view.showOverview();
-    this.#floor.setInsets(this.#view.insets);
-    if (this.#level !== null) setHash(this.#level, null);
-  }
-
-  /** Asks anew for what the panel shows: deltas tell changes, not repeated evidence. */
-  async #refresh(): Promise<void> {
-    const detail = this.#detail;
-    if (detail === null || document.visibilityState === "hidden") return;
-    this.#asked?.abort();
-    const { signal } = (this.#asked = new AbortController());
-    try {
-      if (detail.kind === "space") await this.#refreshSpace(detail, signal);
-      else await this.#refreshColleague(detail, signal);
-    } catch {
-      if (signal.aborted) return;
-      if (detail.kind === "colleague") this.#view.colleague.failed(detail.colleague);
-      return;
-    }
-    if (this.#detail === detail) this.#drawDetail();
-  }
-
-  async #refreshSpace(detail: Detail & { kind: "space" }, signal: AbortSignal): Promise<void> {
-    const space = this.#plans.get(this.#level ?? "")?.spaces.get(detail.row);
-    if (space === undefined) return;
-    const { state, age_s, confidence } = await this.#api.space(space.id, signal);
-    const replica = this.#live.replica(this.#level ?? "");
-    if (state !== STATE_NAMES[nowOf(replica, detail.row).state]) return;
-    const since = age_s === null ? null : Date.now() - age_s * 1000;
-    detail.fresh = { since, confidence };
-  }
-
-  async #refreshColleague(detail: Detail & { kind: "colleague" }, signal: AbortSignal): Promise<void> {
-    const location = await this.#api.location(detail.colleague.id, signal);
-    const moved = detail.answered && location?.space.id !== detail.location?.space.id;
-    detail.location = location;
-    detail.since = Date.now() - (location?.age_s ?? 0) * 1000;
-    detail.answered = true;
-    if (location === null) {
-      this.#floor.mark("selected", null);
-      this.#floor.setPin(null, "");
-    } else if (moved) void this.#goToColleague();
-  }
-
-  #drawDetail(): void {
-    const detail = this.#detail;
-    const plan = this.#plans.get(this.#level ?? "");
-    if (detail === null || plan === undefined || this.#level === null) return;
-    const at = Date.now();
-    if (detail.kind === "colleague") {
-      if (!detail.answered) return this.#view.colleague.waiting(detail.colleague);
-      const level = detail.location === null ? "" : this.#name(detail.location.level);
-      return this.#view.colleague.update(detail.colleague, detail.location, level, at - detail.since);
-    }
-    const space = plan.spaces.get(detail.row);
-    if (space === undefined) return;
-    const replica = this.#live.replica(this.#level);
-    const now: SpaceNow = newest(nowOf(replica, detail.row), detail.fresh);
-    const inside = insideOf(plan, replica, detail.row);
-    this.#view.space.update({ space, level: this.#name(this.#level), now, at, inside });
-  }
-
   #focusRow(row: number | null): void {
     this.#floor.mark("focus", row);
     if (row === null) return this.#view.hideTip();
@@ -424,7 +317,7 @@ export class App {
 
   #tick(): void {
     this.#view.setStatus(this.#live.status);
-    this.#drawDetail();
+    this.#details.draw();
   }
 
   #follow(): void {
@@ -436,25 +329,8 @@ export class App {
   }
 }
 
-/** The later evidence of the two counts. */
-function newest(now: SpaceNow, fresh: { since: number | null; confidence: number } | null): SpaceNow {
-  if (fresh === null || fresh.since === null) return now;
-  if (now.since !== null && now.since >= fresh.since) return now;
-  return { ...now, ...fresh };
-}
-
 /** Where one enters a building: its lowest level above the ground. */
 function lowest(levels: readonly LevelInfo[]): LevelInfo | undefined {
   const up = [...levels].sort((a, b) => a.ordinal - b.ordinal);
   return up.find(({ ordinal }) => ordinal >= 0) ?? up.at(-1);
-}
-
-/** "#hq/3/room-7" is level "hq/3" and space "room-7". */
-function fromHash(): [string | null, string | null] {
-  const [building, level, space] = location.hash.slice(1).split("/").map(decodeURIComponent);
-  return [building && level ? `${building}/${level}` : null, space || null];
-}
-
-function setHash(level: string, space: string | null): void {
-  history.replaceState(null, "", `#${space === null ? level : `${level}/${space}`}`);
 }

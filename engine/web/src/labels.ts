@@ -19,9 +19,13 @@ import { countOf, plural } from "./words.ts";
 const FONT = '-apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, system-ui, sans-serif';
 const NAME = `600 12px ${FONT}`;
 const NAME_LARGE = `600 14px ${FONT}`;
+const NAME_SMALL = `600 10.5px ${FONT}`;
 const LINE = `500 11px ${FONT}`;
 const LINE_LARGE = `500 12px ${FONT}`;
 const ZONE = `600 11px ${FONT}`;
+
+/** Pixels to the metre from which a single desk can be told. */
+const CLOSE = 14;
 
 /** Metres to pixels: x' = x + cos·mx − sin·my, y' = y + sin·mx + cos·my. */
 export interface Affine {
@@ -54,7 +58,7 @@ export class Labels {
   #palette: Palette | null = null;
   #bearing = Number.NaN;
   #halo: string | null = null;
-  readonly #corners = new Map<Space, { scale: number; x: number; y: number }>();
+  readonly #corners = new Map<Space, { scale: number; at: Point | null }>();
   #desks: Space[] = [];
   #rest: Space[] = [];
   #zones: Space[] = [];
@@ -147,17 +151,22 @@ export class Labels {
     const paint = this.#palette.room[state];
     this.#context.fillStyle = this.#context.strokeStyle = paint.ink;
     this.#halo = state === UNKNOWN || state === LIKELY ? paint.fill : null;
-    const lines = this.#wrapped(space.name, inner, large ? NAME_LARGE : NAME, seat.height < 62 ? 1 : 2);
+    const most = seat.height < 62 ? 1 : 2;
+    const fonts = large ? [NAME_LARGE, NAME] : [NAME, NAME_SMALL];
+    const font = fonts.find((f) => this.#fitted(space.name, inner, f, most).length > 0);
+    const lines = font
+      ? this.#fitted(space.name, inner, font, most)
+      : this.#shortened(space.name, inner, NAME_SMALL);
     const step = large ? 17 : 14;
     const detail = detailOf(space, replica, state);
     const blockHeight = lines.length * step + step + 3;
     if (lines.length === 0 || blockHeight > seat.height - 4) {
-      if (lines.length > 0 && seat.height < 34) this.#drawBrief(space, lines, seat, state);
+      if (font && seat.height < 34) this.#drawBrief(space, font, seat, state);
       else this.#drawDetail(detail, state, seat.x, seat.y, inner, large);
       return;
     }
     let y = seat.y - blockHeight / 2 + step / 2;
-    this.#context.font = large ? NAME_LARGE : NAME;
+    this.#context.font = font ?? NAME_SMALL;
     for (const line of lines) {
       this.#write(line, seat.x, y);
       y += step;
@@ -165,20 +174,19 @@ export class Labels {
     this.#drawDetail(detail, state, seat.x, y + 3, inner, large);
   }
 
-  /** One line is all there is: the name, unless the mark is all that fits. */
+  /** One line is all there is: the name, with the mark where that fits too. */
   #drawBrief(
-    space: Space,
-    lines: readonly string[],
+    { name }: Space,
+    font: string,
     seat: { x: number; y: number; width: number },
     state: State,
   ): void {
-    const [line = ""] = lines;
-    const whole = line === space.name;
-    if (!whole) return this.#drawMark(state, seat.x, seat.y, 12);
-    this.#context.font = NAME;
-    const room = this.#width(line, NAME) + 18 < seat.width - 8;
-    if (room) this.#drawMark(state, seat.x - this.#width(line, NAME) / 2 - 2, seat.y, 11);
-    this.#write(line, seat.x + (room ? 7 : 0), seat.y);
+    const width = this.#width(name, font);
+    if (width > seat.width - 8) return this.#drawMark(state, seat.x, seat.y, 12);
+    const room = width + 18 < seat.width - 8;
+    if (room) this.#drawMark(state, seat.x - width / 2 - 2, seat.y, 11);
+    this.#context.font = font;
+    this.#write(name, seat.x + (room ? 7 : 0), seat.y);
   }
 
   /** Text, on a halo where a pattern would cross it. */
@@ -268,7 +276,7 @@ export class Labels {
       const size = Math.min(30, Math.min(seat.width, seat.height) * 0.45);
       if (size >= 8) this.#stroke(path, seat.x, seat.y, size, false, 1.3);
     } else if (decor.name !== "" && seat.height > 15) {
-      const [line] = this.#wrapped(decor.name, seat.width - 8, LINE, 1);
+      const [line] = this.#fitted(decor.name, seat.width - 8, LINE, 1);
       context.font = LINE;
       if (line !== undefined) context.fillText(line, seat.x, seat.y);
     }
@@ -279,7 +287,9 @@ export class Labels {
     if (this.#palette === null || scale < 5) return;
     const context = this.#context;
     const width = this.#width(zone.name, ZONE);
-    const [mx, my] = this.#corner(zone, affine, scale, width);
+    const corner = this.#corner(zone, affine, scale, width);
+    if (corner === null) return;
+    const [mx, my] = corner;
     const x = affine.x + affine.cos * mx - affine.sin * my;
     const y = affine.y + affine.sin * mx + affine.cos * my;
     context.font = ZONE;
@@ -291,10 +301,10 @@ export class Labels {
   }
 
   /** Where the name of a zone goes, in metres; worked out anew at every half zoom. */
-  #corner(zone: Space, { cos, sin }: Affine, scale: number, width: number): Point {
+  #corner(zone: Space, { cos, sin }: Affine, scale: number, width: number): Point | null {
     const known = this.#corners.get(zone);
     if (known !== undefined && Math.abs(Math.log2(known.scale / scale)) < 0.25) {
-      return [known.x, known.y];
+      return known.at;
     }
     // The screen's axes with the origin of the plan, in pixels.
     const flat = ([x, y]: Point): Point => [cos * x - sin * y, sin * x + cos * y];
@@ -310,21 +320,31 @@ export class Labels {
     const clear = places.find(([x, y]) =>
       boxes.every(([w, n, e, s]) => x + inX < w || x - inX > e || y + 8 < n || y - 8 > s),
     );
-    const [px, py] = clear ?? (places[0] as Point);
+    // Far away a name across desks is clutter; close by, it is better than none.
+    const place = clear ?? (scale > CLOSE ? places[0] : undefined);
     const square = scale * scale;
-    const corner = { scale, x: (cos * px + sin * py) / square, y: (cos * py - sin * px) / square };
-    this.#corners.set(zone, corner);
-    return [corner.x, corner.y];
+    const corner: Point | null =
+      place === undefined
+        ? null
+        : [
+            (cos * place[0] + sin * place[1]) / square,
+            (cos * place[1] - sin * place[0]) / square,
+          ];
+    this.#corners.set(zone, { scale, at: corner });
+    return corner;
   }
 
-  /** The text in at most `most` lines of `width`; shortened if need be, or nothing. */
-  #wrapped(text: string, width: number, font: string, most: 1 | 2): string[] {
+  /** The whole text in at most `most` lines of `width`, or nothing. */
+  #fitted(text: string, width: number, font: string, most: 1 | 2): string[] {
     if (this.#width(text, font) <= width) return [text];
     const space = most === 2 ? bestBreak(text) : -1;
-    if (space > 0) {
-      const lines = [text.slice(0, space), text.slice(space + 1)];
-      if (lines.every((line) => this.#width(line, font) <= width)) return lines;
-    }
+    if (space <= 0) return [];
+    const lines = [text.slice(0, space), text.slice(space + 1)];
+    return lines.every((line) => this.#width(line, font) <= width) ? lines : [];
+  }
+
+  /** As much of the text as fits, if that is enough to know it by. */
+  #shortened(text: string, width: number, font: string): string[] {
     for (let length = text.length - 1; length >= 4; length--) {
       const short = `${text.slice(0, length).trimEnd()}…`;
       if (this.#width(short, font) <= width) return [short];

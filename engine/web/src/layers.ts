@@ -19,6 +19,12 @@ import type { Paint, Palette } from "./theme.ts";
 type Expression = ExpressionSpecification;
 const E = (...parts: unknown[]): Expression => parts as Expression;
 
+/** What stands in rooms: drawn over their colour, lightly. */
+export const FURNITURE = [
+  ...["table", "sofa", "planter", "counter", "chair", "plant", "furniture", "equipment"],
+  ...["cabinet", "shelf", "screen", "kiosk", "fixture", "seating", "desk"],
+];
+
 /** Device pixels of a pattern tile, drawn at twice its size for sharp screens. */
 const TILE = 20;
 
@@ -51,6 +57,7 @@ function metres(width: number, worldMetres: number, least: number): Expression {
 }
 
 const isKind = (...kinds: string[]): Expression => E("in", E("get", "kind"), E("literal", kinds));
+const NOT_ROOMS = ["outline", "shadow", "wall", "walkway", "corridor"];
 const polygons = E("==", E("geometry-type"), "Polygon");
 
 export function styleOf(palette: Palette): StyleSpecification {
@@ -89,10 +96,17 @@ export function layersOf(palette: Palette, worldMetres: number): LayerSpecificat
       id: "decor-fill",
       type: "fill",
       source: "backdrop",
-      filter: E("all", polygons, E("!", isKind("outline", "shadow", "wall", "walkway", "corridor"))),
+      filter: E("all", polygons, E("!", isKind(...NOT_ROOMS, ...FURNITURE))),
       paint: { "fill-color": palette.decor, "fill-outline-color": palette.decorLine },
     },
     ...spaces("room", ["area", "room"], room, 1.25),
+    {
+      id: "furniture",
+      type: "fill",
+      source: "backdrop",
+      filter: E("all", polygons, isKind(...FURNITURE)),
+      paint: { "fill-color": palette.furniture, "fill-outline-color": palette.furniture },
+    },
     ...walls(palette, worldMetres),
     ...spaces("desk", ["desk"], desk, 1),
     ...outlines(palette),

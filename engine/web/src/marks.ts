@@ -47,6 +47,7 @@ export const DECOR: Record<string, string> = {
     "M4.8 4.4a1.2 1.2 0 1 0 0-2.4 1.2 1.2 0 0 0 0 2.4zM4.8 5.8v8M3 6.4v3.4M6.6 6.4v3.4M11.2 4.4a1.2 1.2 0 1 0 0-2.4 1.2 1.2 0 0 0 0 2.4zM11.2 5.8L9 11h4.4zM10.4 11v2.8M12 11v2.8",
   kitchen: "M3.6 5.5h7v4.2a3 3 0 0 1-3 3H6.6a3 3 0 0 1-3-3zM10.6 6.6h1.2a1.4 1.4 0 0 1 0 2.8h-1.2M5.4 3.6V2.2M8 3.6V2.2",
 };
+DECOR["foodservice"] = DECOR["kitchen"] as string;
 
 const SVG = "http://www.w3.org/2000/svg";
 

@@ -3,6 +3,7 @@
 import type { Feature, FeatureCollection, Geometry, Position } from "geojson";
 import { area, extent, grain, middle, Plane, softened } from "./geometry.ts";
 import type { Point, Ring } from "./geometry.ts";
+import { FURNITURE } from "./layers.ts";
 import type { Kind } from "./model.ts";
 
 export interface Space {
@@ -56,6 +57,9 @@ const CORNERS: Record<string, Corner> = {
   zone: { inset: 0.1, radius: 0.5 },
   desk: { inset: 0.03, radius: 0.14 },
   wall: { inset: 0, radius: 0 },
+  table: { inset: 0, radius: 0.3 },
+  sofa: { inset: 0, radius: 0.3 },
+  planter: { inset: 0, radius: 0.3 },
 };
 const ROOM_CORNER: Corner = { inset: 0.07, radius: 0.22 };
 
@@ -89,7 +93,7 @@ export function readPlan(level: string, body: unknown): Plan {
     } else {
       backdrop.push({ type: "Feature", properties: { kind }, geometry: drawn });
       const ring = largest(feature.geometry, plane);
-      if (ring !== null && kind !== "outline" && kind !== "wall") {
+      if (ring !== null && kind !== "outline" && kind !== "wall" && !FURNITURE.includes(kind)) {
         const name = String(properties["name"] ?? "");
         decor.push({ category: kind, name, ring, middle: middle(ring) });
       }

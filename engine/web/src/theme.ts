@@ -24,6 +24,8 @@ export interface Palette {
   decor: string;
   decorLine: string;
   decorInk: string;
+  /** Clear enough to let the colour of a room through. */
+  furniture: string;
   zone: string;
   zoneLine: string;
   zoneInk: string;
@@ -47,6 +49,7 @@ export const PALETTES: Record<Theme, Palette> = {
     decor: "#e8ecf1",
     decorLine: "#d3dae3",
     decorInk: "#76859a",
+    furniture: "rgba(30, 45, 66, 0.075)",
     zone: "#f1f4f9",
     zoneLine: "#dbe2eb",
     zoneInk: "#76859a",
@@ -79,6 +82,7 @@ export const PALETTES: Record<Theme, Palette> = {
     decor: "#232c38",
     decorLine: "#2e3948",
     decorInk: "#8795a8",
+    furniture: "rgba(235, 243, 255, 0.085)",
     zone: "#1f2833",
     zoneLine: "#2b3644",
     zoneInk: "#8a98ab",

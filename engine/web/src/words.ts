@@ -58,9 +58,10 @@ export function levelName(name: string): string {
   return /^-?\d+$/.test(name) ? `Level ${name}` : name;
 }
 
-/** What fits in a level's badge: "3", "G", "MZ". */
-export function badge(level: string): string {
-  return shortName(level).slice(0, 3).toUpperCase();
+/** What fits in a level's badge: "3" of "Level 3", "G" of "Ground". */
+export function badge(name: string, level: string): string {
+  const number = /-?\d+/.exec(name)?.[0];
+  return number ?? (name.trim()[0] ?? shortName(level)).toUpperCase();
 }
 
 /** "At desk S13", "In Turing". */

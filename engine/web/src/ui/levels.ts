@@ -44,7 +44,7 @@ export class Levels {
         "data-level": level.id,
         onclick: () => this.#onPick(level.id),
       },
-      h("span", { class: "level-badge", "aria-hidden": "true" }, badge(level.id)),
+      h("span", { class: "level-badge", "aria-hidden": "true" }, badge(level.name, level.id)),
       h("span", { class: "level-text" }, h("span", { class: "level-name" }, levelName(level.name)), free),
       meter,
     );
