@@ -9,6 +9,7 @@ import sys
 import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 from joserfc import jwt
@@ -59,6 +60,22 @@ level = "debug"
 name = "main"
 url = "mqtt://{host}:{broker}"
 client_id = "engine-under-test"
+
+[[tenant]]
+id = "globex"
+plan = "plan.geojson"
+access_points = "access-points.csv"
+
+[[tenant.source]]
+name = "own"
+format = "livefloor"
+broker = "main"
+topics = ["globex/#"]
+
+[[tenant.source]]
+name = "radius"
+format = "radius"
+secret_file = "globex.secret"
 
 [[tenant]]
 id = "acme"
@@ -120,6 +137,7 @@ class Engine(Child):
         (site / "sensors.csv").write_text(_SENSORS)
         (site / "token.secret").write_text(SECRET)
         (site / "radius.secret").write_text(WEBHOOK_SECRET)
+        (site / "globex.secret").write_text(WEBHOOK_SECRET[::-1] + "x")
         text = _CONFIG.format(
             port=self.port,
             locations=servers["locations"].url,
@@ -143,13 +161,14 @@ class Engine(Child):
         """Everything that the process has said so far."""
         return (self.folder / "log").read_text()
 
-    async def request(
+    async def request(  # noqa: PLR0913 - what a request is made of
         self,
         method: str,
         path: str,
         body: object = None,
         *,
         login: str | None = None,
+        tenant: str = "acme",
         headers: Mapping[str, str] | None = None,
     ) -> tuple[int, bytes]:
         """Send a request, as `login` where one is given; return status and body."""
@@ -159,7 +178,7 @@ class Engine(Child):
             data = json.dumps(body).encode()
             sent.setdefault("Content-Type", "application/json")
         if login is not None:
-            sent["Authorization"] = f"Bearer {token(login)}"
+            sent["Authorization"] = f"Bearer {token(login, tenant)}"
         url = f"http://127.0.0.1:{self.port}{path}"
         request = Request(url, data=data, headers=sent, method=method)
         return await asyncio.to_thread(_fetch, request)
@@ -248,9 +267,9 @@ class Floor:
                 pass
 
 
-def token(login: str) -> str:
+def token(login: str, tenant: str = "acme") -> str:
     """Return a bearer token as an issuer with our secret signs it."""
-    claims = {"sub": login, "name": login.title(), "tenant": "acme"}
+    claims = {"sub": login, "name": login.title(), "tenant": tenant}
     claims["exp"] = int(time.time()) + 3600  # type: ignore[assignment]
     return jwt.encode({"alg": "HS256"}, claims, OctKey.import_key(SECRET))
 
@@ -265,15 +284,18 @@ async def eventually(
 
 
 def _fetch(request: Request) -> tuple[int, bytes]:
+    """Return status and body; 0 where we were cut off while still sending."""
     try:
         with urlopen(request, timeout=DEADLINE_S) as answer:  # noqa: S310 - our own
             return answer.status, answer.read()
-    except OSError as error:
-        status = getattr(error, "code", None)
-        if status is None:
-            raise
-        with error:  # type: ignore[attr-defined]
-            return status, error.read()  # type: ignore[attr-defined]
+    except HTTPError as error:
+        with error:
+            return error.code, error.read()
+    except (URLError, ConnectionResetError) as error:
+        reason = getattr(error, "reason", error)
+        if isinstance(reason, BrokenPipeError | ConnectionResetError):
+            return 0, b""
+        raise
 
 
 def _free_port() -> int:
