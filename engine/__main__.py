@@ -1,4 +1,5 @@
 """The command `livefloor`, same as `python -m engine`."""
+# ruff: noqa: PLC0415 - each command imports what it needs: `simulate` starts at once
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ import asyncio
 import signal
 import sys
 from contextlib import suppress
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
@@ -14,23 +16,19 @@ import uvloop
 from cyclopts import App, Parameter, validators
 from rich.console import Console
 
-from engine.app import VERSION, Engine
-from engine.config import load, secret
 from engine.errors import ConfigError, EngineError
-from engine.ops import configure_logging, install_hooks, loop_exception_handler
-from engine.simulate.player import Broker, Player
-from engine.simulate.scenario import Scenario
-from engine.site import authenticator, build
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
+
+    from engine.simulate.player import Player
 
 BAD_SETTING = 2
 """Exit status where the operator can mend it."""
 
 cli = App(
     name="livefloor",
-    version=VERSION,
+    version=lambda: version("livefloor"),
     help="Live workplace occupancy and last-known locations, opt-in only.",
 )
 out = Console(highlight=False)
@@ -62,7 +60,8 @@ def demo(
         seed: Another number, another building full of people.
         host: Address to listen on; beyond this machine everyone signs in as someone.
     """
-    from engine import demo as parts  # noqa: PLC0415 - needs the extra `embedded`
+    from engine import demo as parts
+    from engine.ops import configure_logging
 
     configure_logging("console", "warning")
     _run(
@@ -78,6 +77,10 @@ def run(*, config: ConfigFile) -> None:
 
     Example: livefloor run --config /etc/livefloor/livefloor.toml
     """
+    from engine.app import VERSION, Engine
+    from engine.config import load
+    from engine.ops import configure_logging
+
     settings = load(config)
     configure_logging(settings.log.format, settings.log.level)
     engine = Engine(settings)
@@ -94,6 +97,9 @@ def check(*, config: ConfigFile) -> None:
 
     Example: livefloor check --config livefloor.toml
     """
+    from engine.config import load
+    from engine.site import authenticator, build
+
     settings = load(config)
     site = build(settings)
     authenticator(settings, lambda: 0)
@@ -139,6 +145,10 @@ def simulate(  # noqa: PLR0913 - a mode of operation is this many choices
         files: Write plan, access points and sensors into this folder, and end.
         quiet: Say nothing while it runs.
     """
+    from engine.config import secret
+    from engine.simulate.player import Broker, Player
+    from engine.simulate.scenario import Scenario
+
     scenario = Scenario(people, seed=seed)
     if files is not None:
         files.mkdir(parents=True, exist_ok=True)
@@ -187,6 +197,8 @@ async def _shown(player: Player) -> None:
 
 def _run(work: Coroutine[None, None, None]) -> None:
     """Run until the work ends, or until SIGINT or SIGTERM, on uvloop."""
+    from engine.ops import install_hooks, loop_exception_handler
+
     install_hooks()
 
     async def until_told() -> None:

@@ -28,6 +28,7 @@ from engine.privacy.consent import canonical_address, canonical_login
 from engine.query.demo import Demo, DemoPerson, TokenOffice
 from engine.simulate.messages import feeds
 from engine.simulate.scenario import Scenario
+from engine.simulate.schedule import CLOSES_S, OPENS_S
 from engine.store.registry import Registry
 
 if TYPE_CHECKING:
@@ -222,5 +223,5 @@ async def _opt_in(url: str, scenario: Scenario) -> None:
 
 
 def _minutes(speed: float) -> str:
-    minutes = 24 * 60 / speed
+    minutes = (CLOSES_S - OPENS_S) / speed / 60
     return f"{minutes:.0f} minutes" if minutes >= 1 else f"{60 * minutes:.0f} seconds"
