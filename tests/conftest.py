@@ -15,14 +15,13 @@ import asyncio
 import importlib.util
 import os
 import shutil
-import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, NoReturn
 
 import pytest
 import redis
 
-from engine.embedded import Broker, Child, Valkey
+from engine.embedded import Broker, Child, Valkey, free_port
 from engine.errors import BrokerAway, DependencyError, StoreAway
 
 if TYPE_CHECKING:
@@ -94,7 +93,7 @@ class Mosquitto(Child):
         self._settings = settings
 
     def command(self, folder: Path) -> Sequence[str | Path]:
-        self.port = self.port or _free_port(self.host)
+        self.port = self.port or free_port()
         configuration = folder / "mosquitto.conf"
         lines = (
             f"listener {self.port} {self.host}",
@@ -251,9 +250,3 @@ def _absent(name: str) -> NoReturn:
     if os.environ.get("CI") == "true":
         pytest.fail(f"{name} is not installed, and nothing is skipped in CI")
     pytest.skip(f"{name} is not installed")
-
-
-def _free_port(host: str) -> int:
-    with socket.socket() as one:
-        one.bind((host, 0))
-        return int(one.getsockname()[1])

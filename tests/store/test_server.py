@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from typing import TYPE_CHECKING, Literal
 
 import pytest
 import redis
 
+from engine.embedded import free_port
 from engine.errors import ConfigError, StoreAway
 from engine.store.locations import Locations
 from engine.store.registry import Registry
@@ -182,9 +182,3 @@ async def test_a_server_that_is_not_there_is_away() -> None:
 
 def acl(client: redis.Redis, *rules: str) -> None:
     client.execute_command("ACL", "SETUSER", "limited", *rules)  # type: ignore[no-untyped-call]
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
