@@ -47,9 +47,8 @@ Part = TypeVar("Part")
 Role = Literal["locations", "registry"]
 
 _PORTS = range(20_000, 32_000)  # below those that Linux gives to connections
-
 _POLL_S = 0.005
-_ANSWER_S = 0.5  # how long one question may take
+_ANSWER_S = 0.5
 
 # Runs in the child before the program itself: asks the kernel for the signal, sees to
 # it that the parent did not die before that, and becomes the program. A `preexec_fn`
@@ -295,8 +294,8 @@ class Broker(Child):
 
     async def answers(self) -> bool:
         """Whether both listeners accept connections."""
-        # By TCP alone: its router is up before it listens, and confuses clients who come
-        # and go at once by different versions (rumqtt issue 928).
+        # By TCP alone: its router is up before it listens, and mixes up clients of both
+        # versions who come and go at once (rumqtt issue 928).
         for port in (self.port, self.port_3_1_1):
             _, writer = await asyncio.open_connection(self.host, port)
             writer.close()
