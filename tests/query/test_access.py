@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from engine.query.access import is_loopback
+from engine.query.access import authorization, is_loopback
 
 
 @pytest.mark.parametrize(
@@ -29,3 +29,15 @@ def test_this_machine_is_known_by_the_address_of_its_peer(
     scope: Any = {"client": client, "headers": [(b"x-forwarded-for", b"127.0.0.1")]}
 
     assert is_loopback(scope) is here
+
+
+@pytest.mark.parametrize(
+    ("sent", "found"), [([], None), ([b"Bearer a"], b"Bearer a"), ([b"a", b"a"], b"")]
+)
+def test_two_authorization_headers_are_none_that_counts(
+    sent: list[bytes], found: bytes | None
+) -> None:
+    headers = [(b"host", b"localhost"), *((b"authorization", one) for one in sent)]
+    scope: Any = {"headers": headers}
+
+    assert authorization(scope) == found

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
+import string
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -149,6 +150,7 @@ def marked(key: RSAKey | ECKey | OKPKey, algorithm: str, mark: bytes) -> str:
     return ".".join([*with_key(key, algorithm).split(".")[:2], b64(mark)])
 
 
+ALPHABET = string.ascii_uppercase + string.ascii_lowercase + string.digits + "-_"
 NONES = ("none", "None", "NONE", "nOnE", "none ", "\u212fone")
 
 HOSTILE_SECRET = {
@@ -170,7 +172,7 @@ HOSTILE_SECRET = {
     "signature of another secret": token(secret=b"f" * 32),
     "signature cut": GOOD[:-6],
     "signature changed": GOOD[:-4] + ("AAAA" if not GOOD.endswith("AAAA") else "BBBB"),
-    "bits that no encoder sets": HEAD + "." + BODY + "." + MARK[:-1] + "_",
+    "bits that no encoder sets": GOOD[:-1] + ALPHABET[ALPHABET.index(GOOD[-1]) + 1],
     "payload changed": f"{HEAD}.{b64(_claims(sub='eve'))}.{MARK}",
     **{
         f"algorithm {none!r}": f"{b64(json.dumps({'alg': none}))}.{BODY}."

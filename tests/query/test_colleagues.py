@@ -226,6 +226,7 @@ def test_two_tenants_with_equal_ids_never_see_each_other(api: Api) -> None:
 
     assert acme.get(path.format("s-1")).json()["space"]["id"] == "hq-1-north"
     assert globex.get(path.format("s-1")).json()["space"]["id"] == "hq-0-hopper"
+    assert globex.get(path.format("s-2")).json()["space"]["id"] == "hq-1-north"
     assert face(acme.get(path.format("s-2"))) == face(acme.get(path.format("s-3")))
 
 

@@ -56,7 +56,8 @@ class Reader:
 async def run(reader: Reader, chunks: AsyncIterator[bytes]) -> None:
     scope: Any = {"type": "http", "method": "GET", "headers": []}
     response = Events(chunks).to_asgi_response(None, None)
-    await response(scope, reader.receive, reader.send)
+    async with asyncio.timeout(5):  # a stream that does not end is a failure
+        await response(scope, reader.receive, reader.send)
 
 
 async def test_a_reader_who_leaves_ends_a_stream_that_says_nothing() -> None:
@@ -69,11 +70,10 @@ async def test_a_reader_who_leaves_ends_a_stream_that_says_nothing() -> None:
         finally:
             ended.set()
 
-    async with asyncio.timeout(5):
-        running = asyncio.create_task(run(reader, quiet()))
-        await reader.received.wait()
-        reader.leaves.set()
-        await running
+    running = asyncio.create_task(run(reader, quiet()))
+    await reader.received.wait()
+    reader.leaves.set()
+    await running
 
     assert ended.is_set()
     assert len(asyncio.all_tasks()) == 1
