@@ -244,3 +244,13 @@ def test_outside_of_the_demo_this_machine_needs_a_token(api: Api) -> None:
     near = api.client(login=None, peer=NEAR)
 
     assert near.get("/v1/levels").status_code == 401
+
+
+def test_a_path_over_its_bound_gets_no_further(api: Api) -> None:
+    client = api.client()
+    client.get(f"/v1/colleagues/{'a' * 400}/location")
+    assert len(api.finder.asked) == 1
+    client.get(f"/v1/colleagues/{'a' * 600}/location")
+    client.get("/v1/colleagues/s-1/location", params={"x": "a" * 3000})
+
+    assert len(api.finder.asked) == 1
