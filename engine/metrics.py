@@ -193,7 +193,7 @@ class Histogram:
         self._sum += value
 
     def cumulative(self) -> tuple[list[tuple[str, float]], float]:
-        """Return the counts up to each bound, `+Inf` last, and the sum of the values."""
+        """Return the counts up to each bound, `+Inf` last, and the sum."""
         buckets: list[tuple[str, float]] = []
         total = 0
         for bound, count in zip((*self._bounds, None), self._counts, strict=True):
