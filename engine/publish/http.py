@@ -167,7 +167,7 @@ class HttpConnection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse, and bound what headers may hold."""
-        if not self._admitted or self.transport.is_closing():
+        if self.transport.is_closing():
             return
         super().data_received(data)
         if self.phase is Phase.HEADERS:

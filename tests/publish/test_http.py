@@ -155,7 +155,7 @@ async def test_an_unread_body_is_our_own_delay() -> None:
         await until(
             lambda: any(one.flow.read_paused for one in world.listener.requests)
         )
-        world.late(1_000)
+        world.late(100_000)
         finish.set()
         assert await waits.answer() == b"900000"
         assert not world.listener.gate.cut
@@ -167,6 +167,9 @@ async def test_a_kept_connection_serves_again_and_ends_when_idle() -> None:
             kept.writer.write(GET)
             assert await kept.answer() == b"0"
             world.late(60)
+            assert not any(
+                one.timeout_keep_alive_task for one in world.listener.requests
+            )
         kept.writer.write(b"\r\n")  # no request
         world.late(76)
         assert await kept.all() == b""

@@ -247,6 +247,18 @@ def test_a_resume_beyond_memory_is_a_reset() -> None:
     assert screen.told() == ["reset", "snapshot"]
 
 
+def test_a_storm_of_returning_clients_costs_one_encoding() -> None:
+    world = World()
+    for row in range(3):
+        world.floor.change([row], 1)
+    screens = [Screen(world.hub) for _ in range(500)]
+    for screen in screens:
+        screen.replicas[LEVEL] = Replica("e1", 1, [1] * 8, [2] * 8)
+        world.hub.subscribe(screen.subscriber, LEVEL, Position("e1", 1))
+    assert world.hub.encodes == 1
+    assert {tuple(screen.told()) for screen in screens} == {("resumed", "delta")}
+
+
 def test_subscribing_again_asks_for_the_snapshot_again() -> None:
     world = World()
     screen = Screen(world.hub)

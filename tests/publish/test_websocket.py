@@ -352,6 +352,16 @@ async def test_only_pages_of_known_origins_open_a_socket(
         assert world.live.refused == 1
 
 
+async def test_a_page_whose_name_was_pointed_at_us_gets_no_socket() -> None:
+    names = frozenset({"localhost"})
+    async with served(Rules(hosts=names)) as world:
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(world.url)
+        assert refused.value.response.status_code == 403
+        async with connect(world.url.replace("127.0.0.1", "localhost")):
+            pass
+
+
 async def test_another_path_has_no_socket() -> None:
     async with served() as world:
         with pytest.raises(InvalidStatus) as refused:
@@ -452,6 +462,18 @@ async def test_hostile_frames_get_their_code_and_hurt_nobody_else(name: str) -> 
         replica.hear(await hear(client))
         assert replica.agrees(world.floor)
         await until(lambda: len(world.live.sockets) == 1)
+
+
+async def test_a_client_that_vanishes_is_forgotten() -> None:
+    async with served() as world:
+        reader, writer = await asyncio.open_connection("127.0.0.1", world.port)
+        writer.write(handshake(world))
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(frame(1, json.dumps({"subscribe": [LEVEL]}).encode()))
+        await until(lambda: world.hub.topics == 1)
+        writer.transport.abort()
+        await until(lambda: world.hub.subscribers == 0)
+        assert world.hub.topics == 0
 
 
 async def test_two_origins_are_refused() -> None:
