@@ -1,0 +1,252 @@
+"""Ingest, wire to state: the engine's path beside the codec and the identity alone.
+
+The question: of the messages a second of CPU can take off the wire at all, how many are
+left when each one also passes the gate, moves people and rooms, is committed to a real
+Redis, and is acknowledged?
+
+The engine's side is its own parts: the MQTT 5 session, the pipeline, the committer, the
+store; a fake transport takes the place of the broker and keeps to the receive maximum:
+it feeds no more than that many messages ahead of their acknowledgements. The floor
+reads the same bytes with the same codec and decodes the identity of each payload, and
+nothing else. Both take turns; CPU time of this process is what counts. Redis is another
+process, and its CPU time is not in it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+import mqtt5
+import msgspec
+import redis.asyncio
+import uvloop
+
+from benchmarks.results import Result
+from benchmarks.workload import TENANT, Workload, chunks, packets
+from engine.committer import Committer
+from engine.embedded import Valkey
+from engine.ingest.mqtt_receipts import Meter
+from engine.ingest.mqtt_v5_session import Session, State
+from engine.metrics import Metrics
+from engine.model import Identity, Outcome
+from engine.pipeline import Pipeline
+from engine.store.locations import Locations
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from engine.ingest.mqtt import Message, Receipt
+    from engine.pipeline import Floor
+    from engine.site import Site
+
+MESSAGES = 60_000
+ROUNDS = 7
+TINY_MESSAGES = 2_000
+RECEIVE_MAXIMUM = 4_096
+"""As configured by default: what a broker sends ahead of our acknowledgements."""
+ACK_BYTES = 4
+
+
+class Wire(asyncio.Transport):
+    """A broker's end that never waits: counts what is written, notes a pause."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = 0
+        self.paused = False
+        self.acknowledged = asyncio.Event()
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Count."""
+        self.written += len(data)
+        self.acknowledged.set()
+
+    def is_closing(self) -> bool:
+        """Never, while it is measured."""
+        return False
+
+    def pause_reading(self) -> None:
+        """Note it."""
+        self.paused = True
+
+    def resume_reading(self) -> None:
+        """Note it."""
+        self.paused = False
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+class Intake:
+    """The engine from the socket's bytes to the acknowledgements, as `app` wires it."""
+
+    def __init__(self, site: Site, locations: Locations, now_ms: int) -> None:
+        metrics = Metrics(version="0")
+        self.floor: Floor = site.floors[TENANT]
+        self.site = site
+        self._now_ms = now_ms
+        self._find = site.routes["main"].find
+        self._pipeline = Pipeline(metrics.timed)
+        self.committer = Committer(
+            site.floors.values(), locations, clock_ms=lambda: now_ms, metrics=metrics
+        )
+        self.meter = Meter()
+        self.wire = Wire()
+        self.session = Session(
+            site.terms["main"], None, self._sink, self.meter, lambda: None
+        )
+        self.session.connection_made(self.wire)
+        for packet in _welcome(len(site.terms["main"].subscriptions)):
+            self.session.data_received(packet)
+        assert self.session.state is State.SERVING
+        self.wire.written = 0
+
+    def _sink(self, messages: Sequence[Message], receipt: Receipt) -> None:
+        self._pipeline.run(messages, self._find, self._now_ms)
+        self.committer.add(receipt)
+
+    async def take(self, stream: Sequence[bytes], messages: int) -> None:
+        """Take every chunk; return when the last message is acknowledged."""
+        receive = self.session.data_received
+        meter = self.meter
+        for chunk in stream:
+            while meter.acks_outstanding > RECEIVE_MAXIMUM or self.wire.paused:
+                await self._acknowledgement()
+            receive(chunk)
+            await asyncio.sleep(0)  # each read is a turn of the loop
+        while self.wire.written < ACK_BYTES * messages:
+            await self._acknowledgement()
+
+    async def _acknowledgement(self) -> None:
+        """Wait without work for the next one: waiting must not count as CPU time."""
+        self.wire.acknowledged.clear()
+        await self.wire.acknowledged.wait()
+
+
+def _welcome(subscriptions: int) -> list[bytes]:
+    """Return what a broker says until the session serves."""
+    granted = [mqtt5.SubAckReasonCode.GRANTED_QOS_AT_LEAST_ONCE]
+    return [
+        mqtt5.ConnAckPacket().write(),
+        *(
+            mqtt5.SubAckPacket(number, granted).write()
+            for number in range(1, subscriptions + 1)
+        ),
+    ]
+
+
+def floor_pass(stream: bytes) -> int:
+    """Read every packet and decode its identity; return how many name somebody."""
+    view = memoryview(stream)
+    read = mqtt5.read
+    identify = msgspec.json.Decoder(Identity).decode
+    at, end, named = 0, len(view), 0
+    while at < end:
+        packet, size = read(view[at:])
+        at += size
+        who = identify(cast("mqtt5.PublishPacket", packet).payload)
+        if who.login or who.device:
+            named += 1
+    return named
+
+
+class Turn(NamedTuple):
+    """CPU seconds of one pass of each side, and wall seconds of the engine's."""
+
+    floor_s: float
+    engine_s: float
+    wall_s: float
+
+
+class Measured(NamedTuple):
+    """One workload, cut, and what is known of it."""
+
+    day: Workload
+    stream: bytes
+    cut: list[bytes]
+
+
+def prepared(messages: int) -> Measured:
+    day = Workload(messages)
+    stream = b"".join(packets(day.messages))
+    return Measured(day, stream, chunks(stream))
+
+
+async def take_turns(work: Measured, rounds: int) -> list[Turn]:
+    """Measure both sides, alternating, each on a state of its own."""
+    async with Valkey("locations") as server:
+        await one_turn(work, server.url)  # warms up: scripts, caches, the connection
+        return [await one_turn(work, server.url) for _ in range(rounds)]
+
+
+async def one_turn(work: Measured, url: str) -> Turn:
+    gc.collect()
+    start = time.process_time()
+    named = floor_pass(work.stream)
+    floor_s = time.process_time() - start
+    assert named == sum(t == f"{TENANT}/wifi" for t, _ in work.day.messages)
+    async with redis.asyncio.Redis.from_url(url) as client:
+        await client.flushall()
+    locations = Locations(url)
+    with tempfile.TemporaryDirectory() as folder:
+        site = work.day.site(Path(folder))
+    await locations.check()
+    await locations.seed(TENANT, [person.subject for person in work.day.people])
+    intake = Intake(site, locations, work.day.now_ms)
+    async with asyncio.TaskGroup() as tasks:
+        committer = tasks.create_task(intake.committer.run())
+        await intake.committer.flush()
+        gc.collect()
+        wall, start = time.perf_counter(), time.process_time()
+        await intake.take(work.cut, len(work.day.messages))
+        engine_s = time.process_time() - start
+        wall_s = time.perf_counter() - wall
+        committer.cancel()
+    await check(work.day, intake, url)
+    await locations.close()
+    return Turn(floor_s, engine_s, wall_s)
+
+
+async def check(day: Workload, intake: Intake, url: str) -> None:
+    """Fast and wrong is wrong: every message is accounted for, and Redis agrees."""
+    expected = day.expected()
+    outcomes = dict.fromkeys(Outcome, 0)
+    for stream in intake.site.streams.values():
+        for outcome, number in stream.tally.by_outcome.items():
+            outcomes[outcome] += number
+    assert sum(outcomes.values()) == len(day.messages), outcomes
+    assert outcomes[Outcome.DISPOSED] == expected.disposed, outcomes
+    assert outcomes[Outcome.INVALID] == outcomes[Outcome.LATE] == 0, outcomes
+    assert intake.wire.written == ACK_BYTES * len(day.messages)
+    assert intake.meter.outstanding == 0
+    assert not intake.floor.moves
+    assert not intake.floor.dirty
+    async with redis.asyncio.Redis.from_url(url) as client:
+        places = [key async for key in client.scan_iter("lf:*:place:*", 1_000)]
+    assert len(places) == expected.people, (len(places), expected)
+
+
+def measure(*, tiny: bool = False) -> Result:
+    """Return `ingest_over_floor`."""
+    messages, rounds = (TINY_MESSAGES, 1) if tiny else (MESSAGES, ROUNDS)
+    turns = uvloop.run(take_turns(prepared(messages), rounds))
+    engine = statistics.median(turn.engine_s for turn in turns) / messages
+    floor = statistics.median(turn.floor_s for turn in turns) / messages
+    wall = statistics.median(turn.wall_s for turn in turns) / messages
+    ratios = [turn.floor_s / turn.engine_s for turn in turns]
+    return Result(
+        statistics.median(ratios),
+        {
+            "ratios": [round(ratio, 3) for ratio in ratios],
+            "engine_us_per_message": round(1e6 * engine, 2),
+            "floor_us_per_message": round(1e6 * floor, 2),
+            "engine_messages_per_cpu_s": round(1 / engine),
+            "engine_messages_per_s": round(1 / wall),
+        },
+    )
