@@ -22,8 +22,9 @@
     └── ConfigError        the operator is to blame  4000  at start only, exit status 2
 
 Anything else is our own fault and is let out: the task group ends and the process
-restarts. No message of these classes ever holds a payload, a login, an address or a
-token, so each may be logged as it is.
+restarts; a request that meets one is answered 500 with code 5000. No message of these
+classes ever holds a payload, a login, an address or a token, so each may be logged as
+it is.
 """
 
 from __future__ import annotations

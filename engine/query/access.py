@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from engine.query.auth import Authenticator
 
 _BEARER = b"bearer "
+_LOCAL_HOST = re.compile(
+    r"(localhost|127\.[0-9]+\.[0-9]+\.[0-9]+|\[::1\])(:[0-9]+)?", re.IGNORECASE
+)
 ANY_TIME_MS = 1 << 53
 """When the access of an anonymous reader ends: never."""
 
@@ -57,7 +61,7 @@ class Access:
         if (
             self._anyone is not None
             and authorization(scope) is None
-            and is_loopback(scope)
+            and is_from_here(*_peer_and_host(scope))
         ):
             return self._anyone
         return self.caller(scope)
@@ -74,18 +78,25 @@ def authorization(scope: Scope) -> bytes | None:
     return found
 
 
-def is_loopback(scope: Scope) -> bool:
-    """Return whether the connection itself comes from this machine.
+def is_from_here(address: str | None, host: str) -> bool:
+    """Return whether a request comes from this machine, and was meant for it.
 
-    The peer's address alone: a header that names another can be written by anyone.
+    Args:
+        address: The peer's own; a header that names another can be written by anyone.
+        host: The `Host` header. A page from elsewhere whose name was made to point at
+            this machine sends that name (DNS rebinding).
     """
-    client = scope.get("client")
-    if not client:
-        return False
     try:
-        address = ip_address(client[0])
+        found = ip_address(address or "")
     except ValueError:
         return False
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-        return address.ipv4_mapped.is_loopback
-    return address.is_loopback
+    if isinstance(found, IPv6Address) and found.ipv4_mapped is not None:
+        found = found.ipv4_mapped
+    return found.is_loopback and _LOCAL_HOST.fullmatch(host) is not None
+
+
+def _peer_and_host(scope: Scope) -> tuple[str | None, str]:
+    client = scope.get("client")
+    hosts = [value for name, value in scope["headers"] if name == b"host"]
+    host = hosts[0].decode("latin-1") if len(hosts) == 1 else ""
+    return (client[0] if client else None), host

@@ -27,12 +27,9 @@ _COMPRESSIBLE = ("text/", "application/javascript", "application/json", "image/s
 _MIN_GZIP_BYTES = 1024
 
 _POLICY = (
-    "default-src 'self'; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'; object-src 'none'; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; "  # includes the WebSocket of the same origin
-    "img-src 'self' data: blob:; "
-    "style-src 'self' 'unsafe-inline'; "  # MapLibre sets styles on its elements
-    "worker-src 'self' blob:"  # MapLibre starts its workers from a blob
+    "worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
 _HEADERS = [

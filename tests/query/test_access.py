@@ -4,31 +4,48 @@ from typing import Any
 
 import pytest
 
-from engine.query.access import authorization, is_loopback
+from engine.query.access import authorization, is_from_here
 
 
 @pytest.mark.parametrize(
-    ("client", "here"),
+    ("address", "here"),
     [
-        (("127.0.0.1", 1), True),
-        (("127.8.9.10", 1), True),
-        (("::1", 1), True),
-        (("::ffff:127.0.0.1", 1), True),
-        (("::ffff:192.0.2.1", 1), False),
-        (("192.0.2.1", 1), False),
-        (("0.0.0.0", 1), False),  # noqa: S104 - an address to be refused
-        (("localhost", 1), False),
-        (("", 1), False),
+        ("127.0.0.1", True),
+        ("127.8.9.10", True),
+        ("::1", True),
+        ("::ffff:127.0.0.1", True),
+        ("::ffff:192.0.2.1", False),
+        ("192.0.2.1", False),
+        ("0.0.0.0", False),  # noqa: S104 - an address to be refused
+        ("localhost", False),
+        ("", False),
         (None, False),
     ],
 )
 def test_this_machine_is_known_by_the_address_of_its_peer(
-    client: tuple[str, int] | None,
+    address: str | None,
     here: bool,  # noqa: FBT001 - a column of the table
 ) -> None:
-    scope: Any = {"client": client, "headers": [(b"x-forwarded-for", b"127.0.0.1")]}
+    assert is_from_here(address, "localhost:8080") is here
 
-    assert is_loopback(scope) is here
+
+@pytest.mark.parametrize(
+    ("host", "meant"),
+    [
+        ("127.0.0.1:8080", True),
+        ("LOCALHOST", True),
+        ("[::1]:8080", True),
+        ("rebound.example", False),
+        ("127.0.0.1.rebound.example", False),
+        ("localhost:8080@rebound.example", False),
+        ("", False),
+    ],
+)
+def test_a_name_that_was_made_to_point_here_does_not_count(
+    host: str,
+    meant: bool,  # noqa: FBT001 - a column of the table
+) -> None:
+    assert is_from_here("127.0.0.1", host) is meant
 
 
 @pytest.mark.parametrize(
