@@ -249,7 +249,7 @@ class Api:
     ) -> TestClient[ASGIApp]:
         """Return a client signed in as `login`, or not at all."""
         client: TestClient[ASGIApp] = TestClient(
-            _From(peer, self.app(tenant, demo=demo)), base_url="http://localhost:8080"
+            _From(peer, self.app(tenant, demo=demo)), base_url="http://127.0.0.1:8080"
         )
         if login is not None:
             token = self.offices[tenant].issue(login, f"{login.title()} Example").token
