@@ -53,6 +53,7 @@ level = "warning"
 [[broker]]
 name = "main"
 url = "mqtt://{broker}"
+session_expiry_s = 0
 [[tenant]]
 id = "demo"
 plan = "plan.geojson"
