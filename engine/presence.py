@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 _AWAY = -1
+_LEFT = ObservationKind.LEFT
+_APPLIED, _DUPLICATE, _LATE = Outcome.APPLIED, Outcome.DUPLICATE, Outcome.LATE
+"""By a name of the module: through its class a member costs 0.15 µs each time."""
 _BLOCK = 1024
 """Rows are added in blocks, so that growing stays rare and cheap."""
 
@@ -87,11 +90,11 @@ class Presence:
             observed_ms < self._observed_ms[row]
             or observed_ms <= now_ms - self._retention_ms
         ):
-            return Outcome.LATE
-        if fix.kind is ObservationKind.LEFT:
+            return _LATE
+        if fix.kind is _LEFT:
             return self._leave(fix)
         if observed_ms == self._observed_ms[row] and fix.ap == self._ap[row]:
-            return Outcome.DUPLICATE
+            return _DUPLICATE
         self._ap[row] = fix.ap
         self._session[row] = fix.session
         self._observed_ms[row] = observed_ms
@@ -164,7 +167,7 @@ class Presence:
         """Return the subject's move if this device leads, or takes the lead."""
         lead = self._lead[subject]
         if lead not in (row, _AWAY) and self._keeps_lead(lead, row):
-            return Outcome.APPLIED
+            return _APPLIED
         self._lead[subject] = row
         return self._move(subject, row)
 
@@ -183,12 +186,12 @@ class Presence:
         named = self._ap[row]
         same_session = fix.session is not None and fix.session == self._session[row]
         if named is not None and fix.ap != named and not same_session:
-            return Outcome.LATE
+            return _LATE
         if named is not None:
             self._clear(row)
         self._observed_ms[row] = fix.observed_at_ms
         if self._lead[subject] not in (row, _AWAY):
-            return Outcome.APPLIED
+            return _APPLIED
         self._lead[subject] = row
         since = [
             other

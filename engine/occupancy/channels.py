@@ -69,8 +69,11 @@ _NEVER = -(2**63)
 _RETAINED = 2**62
 """Taken off the time of a retained reading, so that it is older than anything live."""
 _OLDEST = {"order_ms": _NEVER, "evidence_ms": -(2**61), "heard_ms": 0, "online_ms": 0}
-_FEW = 24
-"""Up to so many readings, a loop costs less than the first numpy call of a batch."""
+_RETAINED_FLAG = int(ReadingFlag.RETAINED)
+_CACHED_FLAG = int(ReadingFlag.CACHED)
+"""A member looked up through its class costs 0.15 µs, a module's name 0.02."""
+FEW = 256
+"""Up to so many readings a loop costs less than the numpy calls of a batch."""
 
 
 class Applied(NamedTuple):
@@ -176,7 +179,7 @@ class Channels:
             flags: Bits of `ReadingFlag`.
             now_ms: Our clock.
         """
-        if len(channels) <= _FEW:
+        if len(channels) <= FEW:
             return self._apply_few(channels, values, observed_ms, flags, now_ms)
         channel = np.fromiter(channels, np.int32, len(channels))
         value = int64_column(values).clip(UNKNOWN, COUNT_CEILING)
@@ -184,7 +187,7 @@ class Channels:
         flag = np.fromiter(flags, np.uint8, len(flags)) if any(flags) else None
         return self._apply_many(channel, value, at, flag, now_ms)
 
-    def _apply_few(
+    def _apply_few(  # noqa: C901, PLR0912 - the rules of a reading, without a call
         self,
         channels: Sequence[int],
         values: Sequence[int],
@@ -193,19 +196,28 @@ class Channels:
         now_ms: int,
     ) -> Applied:
         slots = self._slots
+        motions = self._motions
         stale_ms, known, order_ms, evidence_ms, heard_ms = self._views
         applied = late = 0
         changed: dict[int, None] = {}
         newest = now_ms + AHEAD_MS
-        for i, channel in enumerate(channels):
+        # Comparisons rather than min() and max(): a call costs as much as three.
+        for channel, value, at, flag in zip(
+            channels, values, observed_ms, flags, strict=True
+        ):
+            if value > COUNT_CEILING:
+                value = COUNT_CEILING  # noqa: PLW2901 - cut
+            elif value < UNKNOWN:
+                value = UNKNOWN  # noqa: PLW2901
+            if at > newest:
+                at = newest  # noqa: PLW2901
+            elif at < 1:
+                at = 1  # noqa: PLW2901
             slot = slots[channel]
-            flag = flags[i]
-            value = min(max(values[i], UNKNOWN), COUNT_CEILING)
-            at = min(max(observed_ms[i], 1), newest)
-            motion = slot < self._motions
+            motion = slot < motions
             order = order_ms[slot]
-            if flag & ReadingFlag.RETAINED:
-                at -= _RETAINED
+            if flag & _RETAINED_FLAG:
+                at -= _RETAINED  # noqa: PLW2901
                 if motion or at < order or (at == order and value == known[slot]):
                     continue
                 known[slot] = value
@@ -216,15 +228,17 @@ class Channels:
                 continue
             changed[channel] = None
             heard = now_ms if now_ms - at <= stale_ms[slot] else at
-            heard_ms[slot] = max(heard_ms[slot], heard)
-            equal = value == known[slot]
-            repeat = equal and flag & ReadingFlag.CACHED
+            if heard > heard_ms[slot]:  # noqa: PLR1730 - see above
+                heard_ms[slot] = heard
+            repeat = flag & _CACHED_FLAG
             if at < order:
                 late += 1
-                repeat = flag & ReadingFlag.CACHED
             else:
+                equal = value == known[slot]
+                repeat = repeat and equal
                 order_ms[slot] = at
-                known[slot] = value
+                if not equal:
+                    known[slot] = value
                 if not (repeat or (equal and at == order)):
                     applied += 1
                     if not motion:

@@ -37,9 +37,7 @@ def canonical_login(text: str) -> str:
     login = text.strip().lower()
     if "\\" in login:
         login = login.rpartition("\\")[2]
-    if "@" in login:
-        login = login.partition("@")[0]
-    return login
+    return login.partition("@")[0] if "@" in login else login
 
 
 def canonical_address(text: str) -> str | None:
@@ -66,8 +64,8 @@ class Consent:
         self._row_by_login: dict[str, int] = {}
         self._row_by_device: dict[str, int] = {}
         self._named_by_subject: dict[int, dict[str, int]] = {}
-        """Rows of unregistered devices by address, for each subject. Never asked by
-        address alone: one that once came with a login may be anybody's tomorrow."""
+        """Rows of devices that came with a login, in the spellings that came, for each
+        subject. Never asked without the login: the device may be anybody's tomorrow."""
         self._subject_by_row: list[int] = []
         self._rows_by_subject: list[list[int]] = []
         self._ids: list[str] = []
@@ -171,19 +169,26 @@ class Consent:
     def _named(self, login_row: int, device: str) -> int:
         """Return the row of the device that a source named together with a login."""
         subject = self._subject_by_row[login_row]
+        named = self._named_by_subject.get(subject)
+        if named is None:
+            named = self._named_by_subject[subject] = {}
+        row = named.get(device)
+        return self._name(login_row, named, device) if row is None else row
+
+    def _name(self, login_row: int, named: dict[str, int], device: str) -> int:
+        """Give a row to a device in this spelling, registered by its owner or not."""
         address = canonical_address(device)
-        if address is None:
+        if address is None or len(named) >= 2 * DEVICES_PER_LOGIN:
             return login_row
+        subject = self._subject_by_row[login_row]
         row = self._row_by_device.get(address)
-        if row is not None and self._subject_by_row[row] == subject:
-            return row
-        named = self._named_by_subject.setdefault(subject, {})
-        row = named.get(address)
-        if row is not None:
-            return row
-        if len(named) >= DEVICES_PER_LOGIN:
-            return login_row
-        row = named[address] = self._new_row(subject)
+        if row is None or self._subject_by_row[row] != subject:
+            row = named.get(address)
+            if row is None:
+                if len(set(named.values())) >= DEVICES_PER_LOGIN:
+                    return login_row
+                row = self._new_row(subject)
+        named[address] = named[device] = row
         return row
 
     def _new_row(self, subject: int) -> int:
