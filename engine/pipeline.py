@@ -80,6 +80,7 @@ class Channels:
             "H", [groups.setdefault((b.source, b.kind), len(groups)) for b in bindings]
         )
         self._groups = list(groups)
+        self._prefixes = [f"{s}/{kind.name.lower()}/" for s, kind in groups]
 
     def __len__(self) -> int:
         """Return how many there are; their numbers are below it."""
@@ -92,8 +93,7 @@ class Channels:
 
     def key(self, channel: int) -> str:
         """Return the name of a channel in the store: `source/kind/device[#channel]`."""
-        source, kind = self._groups[self._group[channel]]
-        return f"{source}/{kind.name.lower()}/{self._names[channel]}"
+        return self._prefixes[self._group[channel]] + self._names[channel]
 
     def of(self, source: str) -> Iterator[tuple[ReadingKind, str, int]]:
         """Yield kind, name and number of every channel of a source."""
@@ -205,6 +205,9 @@ class Stream:
         self.floor = floor
         self.form = form
         self.tally = Tally()
+        # What the hot path calls, bound once.
+        self.split = form.split
+        self.identify = form.identify
         self.admit = floor.consent.admit
         self._channel: dict[ReadingKind, dict[str, int]] = {k: {} for k in ReadingKind}
         self._rest_of: dict[str, tuple[int, ...]] = {}
@@ -308,14 +311,13 @@ class Pipeline:
                 self.unrouted += 1
                 continue
             stream, base = route
-            form = stream.form
             try:
-                records = form.split(message.payload)
+                records = stream.split(message.payload)
             except REFUSALS as error:
                 stream.tally.refuse(error)
                 refused += 1
                 continue
-            identify = form.identify
+            identify = stream.identify
             if identify is None:
                 rest, retained = topic[base:], message.retain
                 for record in records:
