@@ -102,7 +102,7 @@ class Intake:
             site.terms["main"], None, self._sink, self.meter, lambda: None
         )
         self.session.connection_made(self.wire)
-        for packet in _welcome(len(site.terms["main"].subscriptions)):
+        for packet in welcome(len(site.terms["main"].subscriptions)):
             self.session.data_received(packet)
         assert self.session.state is State.SERVING
         self.wire.written = 0
@@ -129,7 +129,7 @@ class Intake:
         await self.wire.acknowledged.wait()
 
 
-def _welcome(subscriptions: int) -> list[bytes]:
+def welcome(subscriptions: int) -> list[bytes]:
     """Return what a broker says until the session serves."""
     granted = [mqtt5.SubAckReasonCode.GRANTED_QOS_AT_LEAST_ONCE]
     return [
