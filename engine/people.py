@@ -8,11 +8,12 @@ done, and meanwhile the gate and the finder, which ask here, already say no.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import structlog
 
-from engine.errors import StoreAway
+from engine.errors import BadRequest, StoreAway
 from engine.privacy.consent import canonical_login
 from engine.store.locations import Unseeded
 
@@ -99,9 +100,12 @@ class People:
         """Share from now on; `devices` None keeps those that are registered.
 
         Raises:
-            StoreAway: The registry does not answer: nothing has changed.
+            BadRequest: The login names nobody, or a device cannot be registered.
+            StoreAway: The registry does not answer; opt out, or in again, to be sure.
         """
         login = canonical_login(login)
+        if not login:
+            raise BadRequest("the token names nobody: its sub has no user part")
         async with self._turn:
             known = self._person_by_login.get((tenant, login))
             if known is not None and devices in (None, known.devices):
@@ -109,6 +113,8 @@ class People:
             # A withdrawal that the registry has not taken would give the old subject
             # back, and that one is gone for good.
             await self._settle()
+            if (tenant, login) in self._to_withdraw:
+                raise StoreAway("an earlier withdrawal waits for the registry")
             person = None
             if known is not None:
                 person = await self._registry.change_devices(
@@ -137,19 +143,18 @@ class People:
         """
         login = canonical_login(login)
         # Not behind the lock: the gate closes at once, whatever else is under way.
-        person = self._person_by_login.get((tenant, login))
-        if person is not None:
-            self._dismiss(tenant, person)
-            self._to_forget.add((tenant, person.subject))
-            self._to_withdraw.add((tenant, login))
+        subjects: set[tuple[str, str]] = set()
+        # The registry is told even of who is unknown here: an opt-in whose answer was
+        # lost may have been written.
+        self._to_withdraw.add((tenant, login))
+        self._close(tenant, login, subjects)
         async with self._turn:
             # Someone who was opting in at the same time is out again as well.
-            late = self._person_by_login.get((tenant, login))
-            if late is not None:
-                self._dismiss(tenant, late)
-                self._to_forget.add((tenant, late.subject))
-                self._to_withdraw.add((tenant, login))
+            self._to_withdraw.add((tenant, login))
+            self._close(tenant, login, subjects)
             await self._settle()
+        if (tenant, login) in self._to_withdraw or subjects & self._to_forget:
+            raise StoreAway("a store does not answer; it is told as soon as it does")
 
     async def find(self, tenant: str, subject: str) -> Location | None:
         """Return the location of someone who shares now.
@@ -168,13 +173,16 @@ class People:
         while True:
             await asyncio.sleep(RETRY_S)
             if self.unsettled:
-                try:
-                    async with self._turn:
-                        await self._settle()
-                except StoreAway:
-                    log.warning(
-                        "consent changes wait for a store", number=self.unsettled
-                    )
+                async with self._turn:
+                    await self._settle()
+
+    def _close(self, tenant: str, login: str, subjects: set[tuple[str, str]]) -> None:
+        """Let nothing of a person pass from now on; note what is to be erased."""
+        person = self._person_by_login.get((tenant, login))
+        if person is not None:
+            self._dismiss(tenant, person)
+            subjects.add((tenant, person.subject))
+            self._to_forget.add((tenant, person.subject))
 
     def _welcome(self, tenant: str, person: Person) -> None:
         self._person_by_login[tenant, person.login] = person
@@ -188,37 +196,36 @@ class People:
 
     async def _admit(self, tenant: str, subject: str) -> None:
         try:
-            await self._locations.admit(tenant, subject)
-        except Unseeded:
-            pass  # the committer is about to seed it, from the gate
+            await self._admitted(tenant, subject)
         except StoreAway:
             self._to_admit.add((tenant, subject))
+            self._note()
 
     async def _settle(self) -> None:
-        """Do all that is left to do, each as far as its store answers.
-
-        Raises:
-            StoreAway: Something is left.
-        """
-        left: StoreAway | None = None
-        for tenant, subject in tuple(self._to_forget):
-            try:
+        """Do what is left to do, for each store until it does not answer."""
+        with suppress(StoreAway):
+            for tenant, subject in tuple(self._to_forget):
                 await self._locations.forget(tenant, [subject])
                 self._to_forget.discard((tenant, subject))
-            except StoreAway as away:
-                left = away
-        for tenant, login in tuple(self._to_withdraw):
-            try:
+        with suppress(StoreAway):
+            for tenant, login in tuple(self._to_withdraw):
                 await self._registry.opt_out(tenant, login)
                 self._to_withdraw.discard((tenant, login))
-            except StoreAway as away:
-                left = away
-        for tenant, subject in tuple(self._to_admit):
-            self._to_admit.discard((tenant, subject))
-            if subject in self._floors[tenant].consent:
-                await self._admit(tenant, subject)
-        if left is not None:
-            self.unsettled_since_ms = self.unsettled_since_ms or self._clock_ms()
-            raise left
+        with suppress(StoreAway):
+            for tenant, subject in tuple(self._to_admit):
+                if subject in self._floors[tenant].consent:
+                    await self._admitted(tenant, subject)
+                self._to_admit.discard((tenant, subject))
+        self._note()
+
+    async def _admitted(self, tenant: str, subject: str) -> None:
+        with suppress(Unseeded):  # the committer is about to seed it, from the gate
+            await self._locations.admit(tenant, subject)
+
+    def _note(self) -> None:
+        """Note since when something is left, for readiness."""
         if not self.unsettled:
             self.unsettled_since_ms = None
+        elif self.unsettled_since_ms is None:
+            self.unsettled_since_ms = self._clock_ms()
+            log.warning("consent changes wait for a store", number=self.unsettled)

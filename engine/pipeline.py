@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
-from engine.errors import UnknownName
+from engine.errors import BadTime, UnknownName
 from engine.ingest.formats import REFUSALS, reason_of
 from engine.locate.association import Association
 from engine.model import Move, Outcome, ReadingFlag, ReadingKind
@@ -295,7 +295,7 @@ class Pipeline:
         self._timed("count", counted - settled)
         return refused + unread
 
-    def _decide(
+    def _decide(  # noqa: C901 - the hot loop: a call costs more than a branch
         self,
         messages: Sequence[Message],
         find: Callable[[str], Route | None],
@@ -332,6 +332,12 @@ class Pipeline:
                     continue
                 if identity.login is None and identity.device is None:
                     anonymous.append((stream, record, topic[base:], message.retain))
+                    continue
+                if message.retain:
+                    # Of unknown age, and replayed at every connect: as "now" it would
+                    # renew a location for ever.
+                    stream.tally.refuse(BadTime())
+                    refused += 1
                     continue
                 row = stream.admit(identity)
                 if row >= 0:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -11,7 +11,7 @@ from engine.committer import Committer
 from engine.errors import BadRequest, StoreAway
 from engine.ingest.formats import FORMATS
 from engine.metrics import Metrics
-from engine.model import Identity, Move
+from engine.model import Identity, Move, Person
 from engine.people import People
 from engine.pipeline import Floor, Stream
 from engine.query.directory import Directory
@@ -179,10 +179,38 @@ async def test_without_a_store_an_opt_out_is_effective_and_settled_later(
     assert not office.admits("ada")
     assert await office.registry.people(TENANT) == []
     assert office.people.unsettled == 1
+    again = await office.people.opt_in(TENANT, "ada", "Ada", None)
+    assert again.subject != person.subject
+    assert person.subject not in office.floor.consent
+    assert office.people.unsettled == 2
+    assert office.people.unsettled_since_ms == server_clock()
+    await office.close()
+
+
+class LostAnswer(Registry):
+    """A registry that writes, and whose answer never comes."""
+
+    async def opt_in(self, *arguments: Any) -> Person:  # noqa: ANN401 - passed on
+        await super().opt_in(*arguments)
+        raise StoreAway("no answer")
+
+
+async def test_an_opt_in_whose_answer_was_lost_can_be_withdrawn(
+    office: Office, redis_registry: Server
+) -> None:
+    office.people._registry = LostAnswer(redis_registry.url)  # noqa: SLF001 - a fault
     with pytest.raises(StoreAway):
         await office.people.opt_in(TENANT, "ada", "Ada", None)
-    assert person.subject not in office.floor.consent
-    await office.close()
+    assert len(await office.registry.people(TENANT)) == 1
+    await office.people.opt_out(TENANT, "ada")
+    assert await office.registry.people(TENANT) == []
+    await office.people._registry.close()  # noqa: SLF001
+
+
+async def test_who_has_no_name_cannot_opt_in(office: Office) -> None:
+    for login in ("", "@corp.tld", "GUEST\\"):
+        with pytest.raises(BadRequest):
+            await office.people.opt_in(TENANT, login, "Nobody", None)
 
 
 @pytest.mark.slow

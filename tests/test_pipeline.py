@@ -163,6 +163,16 @@ def test_what_cannot_be_used_is_counted_by_its_reason(
     assert not site.floor.dirty
 
 
+def test_a_retained_record_about_a_person_is_refused_whoever_it_is() -> None:
+    site = Site()
+    site.floor.consent.grant(ADA)
+    for login in ("ada", "eve"):
+        event = msgspec.json.encode({"login": login, "ap": "ap-1"})
+        site.run(Message("acme/x", event, retain=True))
+    assert site.own.tally.by_reason == {"bad_time": 2}
+    assert not site.floor.moves
+
+
 def test_a_message_that_nobody_wants_is_counted() -> None:
     site = Site()
     site.run(Message("other/topic", b"{}"))

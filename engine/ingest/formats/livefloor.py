@@ -71,9 +71,12 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 1 << 20
 MAX_RECORDS = 10_000
+MAX_NAME = 256
+"""Of an access point or session: what is remembered of people has a bound."""
 
 _T = TypeVar("_T")
 _Count = Annotated[int, msgspec.Meta(ge=-1, le=MAX_COUNT)]
+_Name = Annotated[str, msgspec.Meta(max_length=MAX_NAME)]
 _Pulses = Annotated[int, msgspec.Meta(ge=0, le=MAX_COUNT)]
 
 _BLANK = b" \t\r\n"
@@ -85,10 +88,10 @@ _MSGPACK_ARRAYS = frozenset({*range(0x90, 0xA0), 0xDC, 0xDD})
 class _Association(msgspec.Struct, gc=False):
     """An association without the person it is about."""
 
-    ap: str
+    ap: _Name
     event: str = "joined"
     at: SourceTime = None
-    session: str | None = None
+    session: _Name | None = None
 
 
 class _Reading(msgspec.Struct, gc=False):

@@ -39,8 +39,9 @@ FUTURE_MS = 120_000
 SENSOR_FUTURE_MS = 5_000
 """How far a source's clock may be ahead where the record is about a sensor."""
 
-SENSOR_PAST_MS = 86_400_000
-"""The greatest age of a reading: beyond it one is as stale as the other."""
+SENSOR_PAST_MS = 7 * 86_400_000
+"""The greatest age of a reading: beyond it one is as stale as the other. It is longer
+than any channel lives (`occupancy`: 26 hours), so that cutting it revives none."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY_MS = 86_400_000
