@@ -245,7 +245,7 @@ async def _measured(made: Rig, engine: Engine, sizes: Sizes) -> Result:
     loop = asyncio.get_running_loop()
     await loop.run_in_executor(None, ours.recv)
     cpu = engine.cpu_s
-    seconds = min(sizes.seconds, len(rest) / (full / 2))
+    seconds = max(1.0, min(sizes.seconds, len(rest) / (full / 2)))
     told = await load(publisher, rest, full / 2, chosen, seconds)
     busy = (engine.cpu_s - cpu) / seconds
     await asyncio.sleep(SETTLED_S)

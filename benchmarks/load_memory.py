@@ -99,6 +99,7 @@ def plan(spaces: int = SPACES) -> Plan:
 def channels(number: int) -> dict[str, float]:
     """Return the bytes for each channel, by part."""
     building = plan()
+    Floor(TENANT, building).occupancy.tick(NOW_MS)  # numpy keeps some things for good
     scale = Scale()
     bare = Floor(TENANT, building)
     bare_bytes = scale.added()
