@@ -41,13 +41,14 @@ PortNumber = Annotated[int, Parameter(validator=validators.Number(gte=0, lte=65_
 
 
 @cli.command
-def demo(
+def demo(  # noqa: PLR0913 - a mode of operation is this many choices
     *,
     port: PortNumber = 8080,
     people: Count = 300,
     speed: Speed = 60,
     seed: int = 1,
     host: str = "127.0.0.1",
+    data: Path | None = None,
 ) -> None:
     """Show everything on this machine: embedded stores and broker, a simulated day.
 
@@ -59,6 +60,7 @@ def demo(
         speed: Simulated seconds in a real one.
         seed: Another number, another building full of people.
         host: Address to listen on; beyond this machine everyone signs in as someone.
+        data: Folder that keeps who shares; without one it goes with the demo.
     """
     from engine import demo as parts
     from engine.ops import configure_logging
@@ -66,7 +68,13 @@ def demo(
     configure_logging("console", "warning")
     _run(
         parts.run(
-            host=host, port=port, people=people, speed=speed, seed=seed, tell=out.print
+            host=host,
+            port=port,
+            people=people,
+            speed=speed,
+            seed=seed,
+            data=data,
+            tell=out.print,
         )
     )
 
@@ -97,12 +105,10 @@ def check(*, config: ConfigFile) -> None:
 
     Example: livefloor check --config livefloor.toml
     """
+    from engine.app import Engine
     from engine.config import load
-    from engine.site import authenticator, build
 
-    settings = load(config)
-    site = build(settings)
-    authenticator(settings, lambda: 0)
+    site = Engine(load(config)).site
     for tenant, floor in site.floors.items():
         own = [name for owner, name in site.streams if owner == tenant]
         out.print(
@@ -218,9 +224,18 @@ def main() -> None:
     """Run a command; exit 2 with one sentence where the operator can mend it."""
     try:
         cli()
-    except EngineError as error:
-        err.print(f"[bold red]livefloor:[/] {error}", soft_wrap=True)
+    except* EngineError as group:
+        for error in _leaves(group):
+            err.print(f"livefloor: {error}", soft_wrap=True, markup=False)
         sys.exit(BAD_SETTING)
+
+
+def _leaves(error: BaseException) -> list[BaseException]:
+    """Return the errors in a group of groups, each once by its text."""
+    if isinstance(error, BaseExceptionGroup):
+        found = [leaf for inner in error.exceptions for leaf in _leaves(inner)]
+        return list({str(leaf): leaf for leaf in found}.values())
+    return [error]
 
 
 if __name__ == "__main__":

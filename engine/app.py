@@ -66,8 +66,9 @@ log = structlog.get_logger(__name__)
 VERSION = version("livefloor")
 KEEP_S = 1.0
 """How often presence is looked after."""
+PING_BEATS = 2
 EXPIRE_BEATS = 60
-"""Of these, every how many also end what is too old."""
+"""Of these, every how many also ask the stores, and end what is too old."""
 COMMIT_S = 5.0
 """How long a webhook waits for its effect to be safe."""
 
@@ -105,6 +106,7 @@ class Engine:
 
     Attributes:
         people: Who shares, and what they may change.
+        site: What the configuration describes.
         port: Where it listens, once it runs.
     """
 
@@ -117,7 +119,7 @@ class Engine:
         self.port = 0
         self._config = config
         self._demo = demo
-        self._site = site = build(config)
+        self.site = site = build(config)
         self._metrics = Metrics(version=VERSION)
         self._pipeline = Pipeline(self._metrics.timed)
         self._retention_ms = round(3_600_000 * config.privacy.retention_h)
@@ -220,7 +222,7 @@ class Engine:
         """Check the stores, and take from them what an earlier process left there."""
         await self._registry.check()
         await self._locations.check()
-        for tenant, floor in self._site.floors.items():
+        for tenant, floor in self.site.floors.items():
             await self.people.load(tenant)
             stored = await self._locations.load_channels(tenant)
             rows = floor.restore(stored)
@@ -245,9 +247,11 @@ class Engine:
             StoreAway: Redis is away; the sender should try again.
         """
         del content_type  # every format tells its encodings apart by itself
-        route = Route(self._site.streams[tenant, source], 0)
-        if self._pipeline.run([_Posted(body)], lambda _: route, now_ms()):
-            raise InputError("the body does not fit the format of this source")
+        route = Route(self.site.streams[tenant, source], 0)
+        reason = self._pipeline.run([_Posted(body)], lambda _: route, now_ms())
+        if reason is not None:
+            refusal = next(r for r in InputError.__subclasses__() if r.reason == reason)
+            raise refusal("the body does not fit the format of this source")
         try:
             async with asyncio.timeout(COMMIT_S):
                 await self._committer.flush()
@@ -256,7 +260,7 @@ class Engine:
 
     def refused(self, source: str, tenant: str, reason: str) -> None:
         """Count a request of a webhook source that was refused by its size."""
-        tally = self._site.streams[tenant, source].tally
+        tally = self.site.streams[tenant, source].tally
         tally.by_outcome[Outcome.INVALID] += 1
         tally.by_reason[reason] = tally.by_reason.get(reason, 0) + 1
 
@@ -273,7 +277,7 @@ class Engine:
     def _tick(self) -> None:
         start = perf_counter()
         at_ms = now_ms()
-        for tenant, floor in self._site.floors.items():
+        for tenant, floor in self.site.floors.items():
             changed = floor.occupancy.tick(at_ms)
             deltas = self._views[tenant].publish(changed, at_ms)
             published = perf_counter()
@@ -287,28 +291,45 @@ class Engine:
         while True:
             await asyncio.sleep(KEEP_S)
             beat += 1
-            for floor in self._site.floors.values():
+            if beat % PING_BEATS == 0:
+                await self._ping()
+            for floor in self.site.floors.values():
                 floor.confirm(now_ms())
                 if beat % EXPIRE_BEATS == 0:
                     floor.presence.expire(now_ms())
             self._committer.add()
             self._watch()
 
+    async def _ping(self) -> None:
+        """Note which store does not answer, also while there is nothing to write."""
+        for name, store in (
+            ("redis registry", self._registry),
+            ("redis locations", self._locations),
+        ):
+            try:
+                await store.ping()
+            except StoreAway:
+                self._note(name, answers=False)
+            else:
+                self._note(name, answers=True)
+
+    def _note(self, name: str, *, answers: bool) -> None:
+        if answers:
+            self._unready_ms.pop(name, None)
+        else:
+            self._unready_ms.setdefault(name, now_ms())
+
     def _watch(self) -> None:
         """Note since when each broker has not been ready."""
         for link in self._links:
-            name = f"broker {link.name}"
-            if link.ready:
-                self._unready_ms.pop(name, None)
-            else:
-                self._unready_ms.setdefault(name, now_ms())
+            self._note(f"broker {link.name}", answers=link.ready)
 
     def _missing(self) -> dict[str, int]:
         """Return what does not answer, and since when."""
         self._watch()
         missing = dict(self._unready_ms)
         if self._committer.away_since_ms is not None:
-            missing["redis locations"] = self._committer.away_since_ms
+            missing.setdefault("redis locations", self._committer.away_since_ms)
         if self.people.unsettled_since_ms is not None:
             missing["consent changes"] = self.people.unsettled_since_ms
         return missing
@@ -352,7 +373,7 @@ class Engine:
                 retention_ms=self._retention_ms,
             ),
             Me(access=access, consent=self.people),
-            Ingest(webhooks=self._site.webhooks, intake=self),
+            Ingest(webhooks=self.site.webhooks, intake=self),
             Operations(
                 missing=self._missing,
                 metrics=self._metrics,

@@ -262,6 +262,15 @@ def _contradictions(config: Config) -> list[str]:
             )
         if (broker.cert_file is None) != (broker.key_file is None):
             problems.append(f"broker {broker.name!r}: cert_file needs key_file")
+    sessions = [f"{broker.client_id} at {broker.url}" for broker in config.brokers]
+    problems += _repeated("[[broker]] client_id", sessions)
+    filters = [
+        f"{topic} at {source.broker}"
+        for tenant in config.tenants
+        for source in tenant.sources
+        for topic in source.topics
+    ]
+    problems += _repeated("topic filter", filters)
     brokers = {broker.name for broker in config.brokers}
     for tenant in config.tenants:
         names = [source.name for source in tenant.sources]

@@ -24,6 +24,7 @@ from engine.config import (
 )
 from engine.embedded import Broker as EmbeddedBroker
 from engine.embedded import Child, Valkey
+from engine.errors import DependencyError
 from engine.privacy.consent import canonical_address, canonical_login
 from engine.query.demo import Demo, DemoPerson, TokenOffice
 from engine.simulate.messages import feeds
@@ -96,6 +97,7 @@ async def run(  # noqa: PLR0913 - a mode of operation is this many choices
     people: int,
     speed: float,
     seed: int,
+    data: Path | None,
     tell: Callable[[str], None],
 ) -> None:
     """Run until cancelled; nothing is left behind.
@@ -106,10 +108,12 @@ async def run(  # noqa: PLR0913 - a mode of operation is this many choices
         people: Employees in the building.
         speed: Simulated seconds in a real one.
         seed: Names building, people and days.
+        data: Where the registry of who shares is kept; None: it goes with the demo.
         tell: Shows a line to whoever started it.
 
     Raises:
         ConfigError: The port is taken, or the extra `embedded` is not installed.
+        DependencyError: A child process ended by itself.
     """
     async with AsyncExitStack() as stack:
         folder = Path(
@@ -119,7 +123,7 @@ async def run(  # noqa: PLR0913 - a mode of operation is this many choices
         scenario = Scenario(people, seed=seed)
         tell("starting Valkey twice and a broker …")
         locations = await stack.enter_async_context(Valkey("locations"))
-        registry = await stack.enter_async_context(Valkey("registry"))
+        registry = await stack.enter_async_context(Valkey("registry", folder=data))
         broker = await stack.enter_async_context(EmbeddedBroker())
         secret = _files(folder, scenario, speed)
         config = _config(
@@ -152,10 +156,23 @@ async def run(  # noqa: PLR0913 - a mode of operation is this many choices
                 ]
             )
             await stack.enter_async_context(simulator)
+            for child in (locations, registry, broker, simulator):
+                watched.create_task(_alive(child), name=f"demo.{child.name}")
             tell(f"\nThe map is live: {url}\n")
             tell(f"{people} people, a day in {_minutes(speed)}; Ctrl-C ends it.")
 
-        await engine.run(start)
+        async with asyncio.TaskGroup() as watched:
+            await engine.run(start)
+
+
+async def _alive(child: Child) -> None:
+    """Wait for the end of a child, which must not come.
+
+    Raises:
+        DependencyError: It came.
+    """
+    status = await child.wait()
+    raise DependencyError(f"{child.name} ended with status {status}; start again")
 
 
 def _files(folder: Path, scenario: Scenario, speed: float) -> Path:

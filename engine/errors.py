@@ -9,7 +9,7 @@
     │   ├── BadTime        1003  no usable time, or one out of range
     │   └── UnknownName    1004  an access point or sensor that the plan does not know
     ├── RequestError       the caller is to blame    2xxx  answered with an HTTP status
-    │   ├── BadRequest     2000  400, the body or a parameter does not fit
+    │   ├── BadRequest     2002  400, the body or a parameter does not fit
     │   ├── Unauthorized   2001  401, no token or one that is not accepted
     │   ├── Forbidden      2003  403, a token that may not do this
     │   ├── NotFound       2004  404, and every other kind of "no" of the finder
@@ -81,6 +81,8 @@ class RequestError(EngineError):
 
 class BadRequest(RequestError):
     """The body or a parameter does not fit."""
+
+    code = 2002
 
 
 class Unauthorized(RequestError):

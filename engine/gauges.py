@@ -47,6 +47,8 @@ def register_publish(metrics: Metrics, hub: Hub, live: Live) -> None:
     metrics.register("engine_publish_conflated_total", lambda: hub.conflated)
     metrics.register("engine_publish_encodes_total", lambda: hub.encodes)
     metrics.register("engine_publish_frames_total", lambda: hub.frames)
+    metrics.register("engine_publish_bad_messages_total", lambda: live.bad_messages)
+    metrics.register("engine_publish_refused_total", lambda: live.refused)
     metrics.register("engine_publish_stalled_total", lambda: live.stalled)
     metrics.register("engine_subscribers", lambda: hub.subscribers)
     metrics.register("engine_subscribers_paused", lambda: hub.paused)
@@ -72,6 +74,7 @@ def _register_link(metrics: Metrics, link: Link) -> None:
         ("engine_link_bytes_total", lambda: meter.received_bytes),
         ("engine_link_messages_total", lambda: meter.received),
         ("engine_link_reconnects_total", lambda: link.reconnects),
+        ("engine_link_refused_total", lambda: meter.refused),
         ("engine_link_up", lambda: link.ready),
         ("engine_queue_fill", lambda: meter.outstanding),
         ("engine_queue_peak", lambda: meter.peak_outstanding),

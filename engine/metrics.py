@@ -132,13 +132,22 @@ METRICS: Final = (
     _counter(
         "engine_link_reconnects_total", "Times a link was lost and tried again.", "link"
     ),
+    _counter(
+        "engine_link_refused_total",
+        "Messages that were not MQTT inside: acknowledged and left out.",
+        "link",
+    ),
     _gauge("engine_link_up", "1 while a link is subscribed, else 0.", "link"),
     _counter(
         "engine_locations_refused_total",
-        "Moves that the store refused: older than what it has, or consent withdrawn.",
+        "Moves that the store refused: consent withdrawn, or ahead of its clock.",
     ),
     _counter("engine_locations_written_total", "Moves that the store took."),
     _gauge("engine_people", "People who opted in.", "tenant"),
+    _counter(
+        "engine_publish_bad_messages_total",
+        "Sockets closed because of what their client sent.",
+    ),
     _counter("engine_publish_bytes_total", "Bytes written to subscribers."),
     _counter(
         "engine_publish_conflated_total",
@@ -149,6 +158,10 @@ METRICS: Final = (
         "Snapshots and deltas encoded: one a level, tick and wire.",
     ),
     _counter("engine_publish_frames_total", "Frames written to subscribers."),
+    _counter(
+        "engine_publish_refused_total",
+        "Sockets refused at the opening handshake.",
+    ),
     _counter(
         "engine_publish_stalled_total",
         "Sockets closed because nothing was taken from them.",

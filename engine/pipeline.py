@@ -59,11 +59,12 @@ class Tally:
         """Count events."""
         self.by_outcome[outcome] += number
 
-    def refuse(self, error: BaseException) -> None:
-        """Count an event that is refused, by its reason."""
+    def refuse(self, error: BaseException) -> str:
+        """Count an event that is refused, and return its reason."""
         reason = reason_of(error)
         self.by_outcome[Outcome.INVALID] += 1
         self.by_reason[reason] = self.by_reason.get(reason, 0) + 1
+        return reason
 
 
 class Channels:
@@ -268,15 +269,15 @@ class Pipeline:
         messages: Sequence[Message],
         find: Callable[[str], Route | None],
         now_ms: int,
-    ) -> int:
+    ) -> str | None:
         """Take the messages of one chunk through every stage.
 
         Nothing a sender does raises here: what cannot be used is counted and dropped.
 
         Returns:
-            How many records were refused before it was known whom they are about, or
-            because of a reading. What is refused later does not count: the sender must
-            not learn from an answer who has opted in.
+            Why a record was refused (the last, if several were) before it was known
+            whom it is about, or because of a reading. What is refused later does not
+            show: the sender must not learn from an answer who has opted in.
         """
         start = perf_counter()
         admitted, anonymous, refused = self._decide(messages, find)
@@ -293,15 +294,15 @@ class Pipeline:
         self._timed("place", placed - decided)
         self._timed("settle", settled - placed)
         self._timed("count", counted - settled)
-        return refused + unread
+        return unread or refused
 
     def _decide(  # noqa: C901 - the hot loop: a call costs more than a branch
         self,
         messages: Sequence[Message],
         find: Callable[[str], Route | None],
-    ) -> tuple[list[_Admitted], list[_Anonymous], int]:
+    ) -> tuple[list[_Admitted], list[_Anonymous], str | None]:
         """Decode identities alone, and keep only who opted in and what is nobody's."""
-        refused = 0
+        refused: str | None = None
         admitted: list[_Admitted] = []
         anonymous: list[_Anonymous] = []
         for message in messages:
@@ -314,8 +315,7 @@ class Pipeline:
             try:
                 records = stream.split(message.payload)
             except REFUSALS as error:
-                stream.tally.refuse(error)
-                refused += 1
+                refused = stream.tally.refuse(error)
                 continue
             identify = stream.identify
             if identify is None:
@@ -327,8 +327,7 @@ class Pipeline:
                 try:
                     identity = identify(record)
                 except REFUSALS as error:
-                    stream.tally.refuse(error)
-                    refused += 1
+                    refused = stream.tally.refuse(error)
                     continue
                 if identity.login is None and identity.device is None:
                     anonymous.append((stream, record, topic[base:], message.retain))
@@ -336,8 +335,7 @@ class Pipeline:
                 if message.retain:
                     # Of unknown age, and replayed at every connect: as "now" it would
                     # renew a location for ever.
-                    stream.tally.refuse(BadTime())
-                    refused += 1
+                    refused = stream.tally.refuse(BadTime())
                     continue
                 row = stream.admit(identity)
                 if row >= 0:
@@ -402,10 +400,10 @@ class _Columns:
 
 def _read(
     anonymous: Iterable[_Anonymous], now_ms: int
-) -> tuple[dict[Stream, _Columns], int]:
+) -> tuple[dict[Stream, _Columns], str | None]:
     """Decode readings and find the channel of each; health is applied at once."""
     columns: dict[Stream, _Columns] = {}
-    refused = 0
+    refused: str | None = None
     for stream, record, topic, retained in anonymous:
         if stream.form.read is None:
             stream.tally.by_outcome[_DISPOSED] += 1
@@ -413,8 +411,7 @@ def _read(
         try:
             readings = stream.form.read(record, topic, now_ms)
         except REFUSALS as error:
-            stream.tally.refuse(error)
-            refused += 1
+            refused = stream.tally.refuse(error)
             continue
         own = columns.get(stream)
         if own is None:
@@ -433,8 +430,7 @@ def _read(
                 own.observed_ms.append(reading.observed_at_ms)
                 own.flags.append(flags)
         if not bound:
-            stream.tally.refuse(UnknownName())
-            refused += 1
+            refused = stream.tally.refuse(UnknownName())
     return columns, refused
 
 

@@ -258,12 +258,22 @@ class _Reader:
         """Read buildings, levels and spaces, in this order."""
         buildings = self._of("building")
         levels = sorted(self._of("level"), key=self._ordinal)
-        drafts, drawings = self._drafts({f.id: self._level_id(f) for f in levels})
+        level_ids = [self._level_id(level) for level in levels]
+        for level, name in zip(levels, level_ids, strict=True):
+            if level_ids.count(name) > 1:
+                raise self._error(level.id, f"is one of two levels called {name!r}")
+        drafts, drawings = self._drafts(
+            {f.id: name for f, name in zip(levels, level_ids, strict=True)}
+        )
         spaces: list[Space] = []
         placed_buildings: dict[str, Building] = {}
         placed_levels: dict[str, Level] = {}
+        known = {building.id for building in buildings}
+        for level in levels:
+            if self._building_of(level) not in known:
+                raise self._error(level.id, '"building_ids" names no building')
         for building in buildings:
-            self._claim(building.id, building.id)
+            self._claim(building.id)
             own = len(spaces)
             name = self._text(building, "name", building.id)
             placed_buildings[building.id] = Building(building.id, name, own)
@@ -338,11 +348,12 @@ class _Reader:
         for feature in self.features:
             if feature.feature_type not in _ON_A_LEVEL:
                 continue
-            level = level_by_feature.get(feature.properties.get("level_id", ""))
+            level = level_by_feature.get(str(feature.properties.get("level_id", "")))
             if level is None:
                 raise self._error(feature.id, '"level_id" names no level of this file')
             if feature.geometry is None:
                 raise self._error(feature.id, "has no geometry; draw a polygon")
+            self._geometry(feature.id, feature.geometry)
             kind = _kind_of(feature)
             if kind is None:
                 category = feature.properties.get("category", feature.feature_type)
@@ -358,18 +369,13 @@ class _Reader:
     def _draft(self, feature: _Feature, kind: Kind, level: str) -> _Draft:
         """Check one space and prepare its drawing."""
         assert feature.geometry is not None  # noqa: S101 - the caller has checked
-        self._claim(feature.id, feature.id)
+        self._claim(feature.id)
         capacity = feature.properties.get("capacity", 1 if kind is Kind.DESK else None)
         if capacity is not None and (not isinstance(capacity, int) or capacity < 0):
             raise self._error(feature.id, '"capacity" must be a whole number of people')
         name = self._text(feature, "name", feature.id)
         properties = feature.properties
-        try:
-            geometry = shape(feature.geometry)
-        except (ShapelyError, KeyError, TypeError, ValueError):
-            raise self._error(
-                feature.id, "has a geometry that is not GeoJSON"
-            ) from None
+        geometry = self._geometry(feature.id, feature.geometry)
         if not geometry.is_valid or geometry.is_empty:
             raise self._error(
                 feature.id, "has a polygon that crosses itself or is empty"
@@ -387,20 +393,33 @@ class _Reader:
             capacity,
             geometry,
             _drawn(feature.geometry, drawn),
-            properties.get("unit_id") or properties.get("section_id"),
+            self._inside(feature),
         )
+
+    def _geometry(self, feature: str, geometry: dict[str, Any]) -> BaseGeometry:
+        try:
+            return shape(geometry)
+        except (AttributeError, ShapelyError, KeyError, TypeError, ValueError):
+            raise self._error(feature, "has a geometry that is not GeoJSON") from None
 
     def _of(self, feature_type: str) -> list[_Feature]:
         return [f for f in self.features if f.feature_type == feature_type]
 
-    def _claim(self, name: str, feature: str) -> None:
-        if not ID.fullmatch(name):
+    def _claim(self, feature: str) -> None:
+        if not ID.fullmatch(feature):
             raise self._error(
                 feature, "has an id that may only use A-Z a-z 0-9 _ - (1 to 64)"
             )
-        if name in self.seen:
+        if feature in self.seen:
             raise self._error(feature, "has an id that is used twice")
-        self.seen.add(name)
+        self.seen.add(feature)
+
+    def _inside(self, feature: _Feature) -> str | None:
+        properties = feature.properties
+        inside = properties.get("unit_id") or properties.get("section_id")
+        if inside is not None and not isinstance(inside, str):
+            raise self._error(feature.id, '"unit_id" must be the id of a feature')
+        return inside
 
     def _building_of(self, level: _Feature) -> str:
         ids = level.properties.get("building_ids")
@@ -466,6 +485,8 @@ def _parents(drafts: Sequence[_Draft]) -> list[int | None]:
     What the plan says (`unit_id`, `section_id`) comes first; else it is the smallest
     space that is larger than this one and holds its middle.
     """
+    if not drafts:
+        return []
     row_by_id = {draft.id: row for row, draft in enumerate(drafts)}
     outer = [row for row, draft in enumerate(drafts) if draft.kind is not Kind.DESK]
     tree = shapely.STRtree([drafts[row].geometry for row in outer])

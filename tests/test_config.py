@@ -61,6 +61,7 @@ def test_a_file_is_read_with_its_defaults() -> None:
         ('broker = "main"', "", "needs a broker with topics"),
         ('topics = ["acme/#"]', "", "go together"),
         ("acme/#", "a/#/b", "before its end"),
+        ('["acme/#"]', '["a/#", "a/#"]', "topic filter 'a/# at main' is used twice"),
         ('name = "radius"', 'name = "wifi"', "'wifi' is used twice"),
         ("[redis]", "[redis", "livefloor.toml: "),
     ],

@@ -96,6 +96,11 @@ def test_the_version_follows_the_content() -> None:
         (("hq-1-hopper", "capacity", "many"), "whole number"),
         (("hq-1-hopper", "unit_id", "garden"), "is inside 'garden'"),
         (("hq-1-hopper", "geometry", None), "has no geometry"),
+        (("hq-1-hopper", "unit_id", 7), "must be the id"),
+        (("hq-1-hopper", "level_id", ["level-1"]), "names no level"),
+        (("hq-1-stairs", "geometry", {"type": "Polygon"}), "not GeoJSON"),
+        (("level-1", "building_ids", ["annex"]), "names no building"),
+        (("level-1", "short_name", "0"), "two levels called 'hq/0'"),
         (("hq-1-hopper", "geometry", {"type": "Blob"}), "not GeoJSON"),
         (("hq-1-hopper", "name", 7), "must be a text"),
         (("level-1", "ordinal", "one"), "whole number"),
@@ -119,6 +124,12 @@ def test_a_feature_that_does_not_fit_is_named(
 def test_what_is_not_a_plan_is_refused(data: bytes) -> None:
     with pytest.raises(ConfigError, match=r"plan\.geojson"):
         Plan.from_geojson(data, "plan.geojson")
+
+
+def test_a_level_may_be_empty() -> None:
+    features = [f for f in plan_features() if "level_id" not in f["properties"]]
+    plan = Plan.from_geojson(plan_file(features), "plan.geojson")
+    assert [level.stop - level.start for level in plan.levels.values()] == [1, 1]
 
 
 def test_a_plan_without_a_level_is_refused() -> None:

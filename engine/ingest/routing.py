@@ -25,7 +25,7 @@ def matches(pattern: str, topic: str) -> bool:
 
 
 class Routes(Generic[T]):
-    """The topic filters of one link, first match first.
+    """The topic filters of one link: one without a wildcard first, then in order.
 
     Topics of sensors are few and name things, so they are remembered. Those of sources
     about people are not: several vendors put a device address into the topic, and
@@ -38,7 +38,7 @@ class Routes(Generic[T]):
         self._kept: dict[str, T] = {}
 
     def add(self, pattern: str, target: T, *, about_people: bool) -> None:
-        """Send what this filter covers to `target`, unless an earlier one does."""
+        """Send what this filter covers to `target`."""
         levels = pattern.split("/")
         if levels[0] == "$share":
             pattern = "/".join(levels[2:])

@@ -10,6 +10,7 @@ from joserfc.jwk import ECKey
 
 from engine import config
 from engine.errors import ConfigError
+from engine.ingest.routing import matches
 from engine.simulate.scenario import Scenario
 from engine.site import authenticator, build
 
@@ -81,6 +82,21 @@ def test_every_setting_is_in_the_shipped_configuration(
     text = SHIPPED.read_text()
     names = [field.encode_name for field in msgspec.structs.fields(table)]
     assert [name for name in names if name not in text] == []
+
+
+def test_the_shipped_rules_of_the_broker_let_the_shipped_engine_read(
+    folder: Path,
+) -> None:
+    found = config.load(folder / "livefloor.toml")
+    (broker,) = found.brokers
+    asked = [s.filter for s in build(found).terms["main"].subscriptions]
+    rules = (SHIPPED.parent / "mosquitto.acl").read_text()
+    own = rules.partition(f"user {broker.username}\n")[2].partition("\nuser ")[0]
+    allowed = [
+        line.split()[-1] for line in own.splitlines() if line.startswith("topic read")
+    ]
+    assert allowed == ["acme/#"]
+    assert all(matches("acme/#", topic.replace("+", "x")) for topic in asked)
 
 
 def test_a_sensor_of_a_source_that_is_not_configured_is_refused(folder: Path) -> None:

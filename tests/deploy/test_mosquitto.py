@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from engine.ingest.mqtt import Credentials, Reason
-from tests.conftest import DEPLOY, Mosquitto
+from tests.conftest import DEPLOY, Mosquitto, program
 from tests.ingest.mqtt_consumer import Consumer, publish, run
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Sequence
 
 pytestmark = pytest.mark.integration
 
@@ -54,16 +54,17 @@ class Shipped(Mosquitto):
 
 
 @pytest.fixture
-async def broker(
-    new_mosquitto: Callable[[Sequence[str]], Mosquitto],
-) -> AsyncIterator[Shipped]:
-    del new_mosquitto  # Asked for, so that a missing mosquitto is told in one way.
-    program = shutil.which("mosquitto", path="/usr/local/sbin:/usr/sbin:/usr/bin")
-    assert program is not None
-    shipped = Shipped(program)
+async def broker() -> AsyncIterator[Shipped]:
+    shipped = Shipped(program("mosquitto"))
     for number, user in enumerate(USERS):
         flags = ("-b", "-c") if number == 0 else ("-b",)
-        await run("mosquitto_passwd", *flags, str(shipped.files / "passwd"), user, user)
+        await run(
+            program("mosquitto_passwd"),
+            *flags,
+            str(shipped.files / "passwd"),
+            user,
+            user,
+        )
     await shipped.start()
     yield shipped
     await shipped.stop()

@@ -14,6 +14,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from engine.ingest.mqtt import Backoff, Link, Retained, Subscription, Terms
+from tests.conftest import program
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -108,7 +109,17 @@ async def run(*command: str, stdin: bytes = b"") -> int:
 async def publish(port: int, topic: str, payloads: Sequence[str], *flags: str) -> int:
     """Publish at QoS 1 with mosquitto_pub; return its exit status."""
     return await run(
-        *("mosquitto_pub", "-p", str(port), "-q", "1", "-t", topic, "-l", *flags),
+        *(
+            program("mosquitto_pub"),
+            "-p",
+            str(port),
+            "-q",
+            "1",
+            "-t",
+            topic,
+            "-l",
+            *flags,
+        ),
         stdin="".join(f"{payload}\n" for payload in payloads).encode(),
     )
 

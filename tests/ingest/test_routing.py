@@ -39,7 +39,7 @@ def test_a_filter_covers_no_other_topic(pattern: str, topic: str) -> None:
     assert not matches(pattern, topic)
 
 
-def test_the_first_filter_that_covers_a_topic_takes_it() -> None:
+def test_an_exact_filter_comes_first_and_then_the_earlier_one() -> None:
     routes: Routes[str] = Routes()
     routes.add("z/#", "zigbee", about_people=False)
     routes.add("z/hall", "other", about_people=False)

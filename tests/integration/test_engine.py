@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import shutil
 import signal
 import subprocess
 import time
@@ -16,6 +15,7 @@ import pytest
 import redis
 
 from engine.embedded import Broker
+from tests.conftest import program
 from tests.integration.rig import Engine, eventually
 
 if TYPE_CHECKING:
@@ -78,9 +78,18 @@ on_both = pytest.mark.parametrize("parts", ["debian", "embedded"], indirect=True
 def publish(engine: Engine, topic: str, payload: object) -> None:
     """Publish with mosquitto's own client."""
     broker = engine.servers["broker"]
-    program = shutil.which("mosquitto_pub") or pytest.fail("mosquitto_pub is missing")
     text = payload if isinstance(payload, str) else json.dumps(payload)
-    command = [program, "-V", "5", "-h", broker.host, "-p", str(broker.port), "-q", "1"]
+    command = [
+        program("mosquitto_pub"),
+        "-V",
+        "5",
+        "-h",
+        broker.host,
+        "-p",
+        str(broker.port),
+        "-q",
+        "1",
+    ]
     subprocess.run([*command, "-t", topic, "-m", text], check=True, timeout=10)  # noqa: S603 - our own
 
 
