@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import sys
-import tempfile
 from contextlib import AsyncExitStack
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from engine.app import DemoParts, Engine, now_ms
@@ -23,7 +21,7 @@ from engine.config import (
     Tenant,
 )
 from engine.embedded import Broker as EmbeddedBroker
-from engine.embedded import Child, Valkey
+from engine.embedded import Child, OwnFolder, Valkey
 from engine.errors import DependencyError
 from engine.privacy.consent import canonical_address, canonical_login
 from engine.query.demo import Demo, DemoPerson, TokenOffice
@@ -34,6 +32,7 @@ from engine.store.registry import Registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from engine.people import People
 
@@ -116,9 +115,9 @@ async def run(  # noqa: PLR0913 - a mode of operation is this many choices
         DependencyError: A child process ended by itself.
     """
     async with AsyncExitStack() as stack:
-        folder = Path(
-            stack.enter_context(tempfile.TemporaryDirectory(prefix="livefloor-demo-"))
-        )
+        own = OwnFolder("demo")
+        stack.callback(own.remove)
+        folder = own.path
         tell("building the office …")
         scenario = Scenario(people, seed=seed)
         tell("starting Valkey twice and a broker …")

@@ -74,7 +74,7 @@ class Child(ABC):
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
-        self._folder: _Folder | None = None
+        self._folder: OwnFolder | None = None
 
     @abstractmethod
     def command(self, folder: Path) -> Sequence[str | Path]:
@@ -167,7 +167,7 @@ class Child(ABC):
         return part
 
     def _spawn(self) -> None:
-        self._folder = self._folder or _Folder(self.name)
+        self._folder = self._folder or OwnFolder(self.name)
         launcher = (sys.executable, "-I", "-S", "-c", _LAUNCHER, str(os.getpid()))
         command = self.command(self.folder)
         with (self.folder / "log").open("wb") as output:
@@ -370,7 +370,7 @@ def free_port(host: str = "127.0.0.1") -> int:
             return port
 
 
-class _Folder:
+class OwnFolder:
     """A temporary folder held by a lock, so that an abandoned one can be told."""
 
     _PREFIX = "livefloor-"
@@ -385,6 +385,7 @@ class _Folder:
         fresh.rename(self.path / "lock")
 
     def remove(self) -> None:
+        """Remove it with all that it holds."""
         shutil.rmtree(self.path, ignore_errors=True)
         os.close(self._lock)
 
