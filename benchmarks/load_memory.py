@@ -113,7 +113,7 @@ def channels(number: int) -> dict[str, float]:
     stream_bytes = scale.added()
     routes: Routes[Route] = Routes()
     for stream, (_, topics) in zip(streams, SOURCES.values(), strict=True):
-        routes.add(topics, Route(stream, len(base_of(topics))), about_people=False)
+        routes.add(topics, Route(stream, len(base_of(topics))))
     for topic in _topics(number):
         assert routes.find(topic) is not None
     route_bytes = scale.added()
@@ -133,7 +133,7 @@ def channels(number: int) -> dict[str, float]:
         "floor": floor_bytes / number,
         "of_it_arrays": floor.occupancy.channel_bytes / number,
         "streams": stream_bytes / number,
-        "remembered_topics": route_bytes / number,
+        "routes": route_bytes / number,
         "once_all_have_spoken": spoken_bytes / number,
     }
 

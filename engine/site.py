@@ -69,7 +69,7 @@ def build(config: settings.Config) -> Site:
                 asked = subscriptions.setdefault(source.broker, [])
                 for topic in source.topics:
                     route = Route(stream, len(base_of(topic)))
-                    routes.add(topic, route, about_people=form.identify is not None)
+                    routes.add(topic, route)
                     asked.append(Subscription(filter=topic, qos=source.qos))
             key = secret(source.secret_file, source.secret_env)
             if key is not None:

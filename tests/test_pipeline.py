@@ -59,9 +59,7 @@ class Site:
         self.z2m = Stream(name="z2m", floor=self.floor, form=FORMATS["zigbee2mqtt"])
         self.routes: Routes[Route] = Routes()
         for stream, topics in ((self.own, "acme/#"), (self.z2m, "zigbee2mqtt/#")):
-            about_people = stream.form.identify is not None
-            route = Route(stream, len(base_of(topics)))
-            self.routes.add(topics, route, about_people=about_people)
+            self.routes.add(topics, Route(stream, len(base_of(topics))))
         self.stages: list[str] = []
         self.pipeline = Pipeline(lambda stage, _: self.stages.append(stage))
 

@@ -1,13 +1,14 @@
-"""Topic → stream: which configured source a message belongs to."""
+"""Topic → stream: which configured source a message belongs to.
+
+Nothing is remembered of a topic: several vendors put a device address into it, and
+nothing about who has not opted in may outlive its batch.
+"""
 
 from __future__ import annotations
 
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
-
-KEPT_TOPICS = 200_000
-"""Topics remembered per link; beyond it they are matched anew each time."""
 
 
 def matches(pattern: str, topic: str) -> bool:
@@ -25,37 +26,34 @@ def matches(pattern: str, topic: str) -> bool:
 
 
 class Routes(Generic[T]):
-    """The topic filters of one link: one without a wildcard first, then in order.
-
-    Topics of sensors are few and name things, so they are remembered. Those of sources
-    about people are not: several vendors put a device address into the topic, and
-    nothing about who has not opted in may outlive its batch.
-    """
+    """The topic filters of one link: one without a wildcard first, then in order."""
 
     def __init__(self) -> None:
         self._exact: dict[str, T] = {}
-        self._patterns: list[tuple[str, T, bool]] = []
-        self._kept: dict[str, T] = {}
+        self._patterns: list[tuple[str, str, T]] = []
+        """What a topic begins with, the whole filter, and where it goes."""
 
-    def add(self, pattern: str, target: T, *, about_people: bool) -> None:
+    def add(self, pattern: str, target: T) -> None:
         """Send what this filter covers to `target`."""
         levels = pattern.split("/")
         if levels[0] == "$share":
             pattern = "/".join(levels[2:])
-        if "+" in pattern or "#" in pattern:
-            self._patterns.append((pattern, target, about_people))
-        else:
+        start = pattern.replace("+", "#").partition("#")[0]
+        if start == pattern:
             self._exact.setdefault(pattern, target)
+        else:
+            self._patterns.append((start, pattern, target))
 
     def find(self, topic: str) -> T | None:
         """Return where a topic goes, None where no filter covers it."""
-        target = self._exact.get(topic) or self._kept.get(topic)
-        return self._match(topic) if target is None else target
-
-    def _match(self, topic: str) -> T | None:
-        for pattern, target, about_people in self._patterns:
-            if matches(pattern, topic):
-                if not about_people and len(self._kept) < KEPT_TOPICS:
-                    self._kept[topic] = target
-                return target
+        target = self._exact.get(topic)
+        if target is not None:
+            return target
+        for start, pattern, target in self._patterns:
+            if topic.startswith(start) or start[:-1] == topic:
+                # Most filters are "prefix/#": all is said by the prefix.
+                if start and pattern == f"{start}#":
+                    return target
+                if matches(pattern, topic):
+                    return target
         return None
