@@ -68,7 +68,7 @@ KEEP_S = 1.0
 """How often presence is looked after."""
 PING_BEATS = 2
 EXPIRE_BEATS = 60
-"""Of these, every how many also ask the stores, and end what is too old."""
+"""Of these, every how many also ask the registry, and end what is too old."""
 COMMIT_S = 5.0
 """How long a webhook waits for its effect to be safe."""
 
@@ -297,21 +297,17 @@ class Engine:
                 floor.confirm(now_ms())
                 if beat % EXPIRE_BEATS == 0:
                     floor.presence.expire(now_ms())
-            self._committer.add()
+            self._committer.visit()
             self._watch()
 
     async def _ping(self) -> None:
-        """Note which store does not answer, also while there is nothing to write."""
-        for name, store in (
-            ("redis registry", self._registry),
-            ("redis locations", self._locations),
-        ):
-            try:
-                await store.ping()
-            except StoreAway:
-                self._note(name, answers=False)
-            else:
-                self._note(name, answers=True)
+        """Note whether the registry answers; the committer asks the other store."""
+        try:
+            await self._registry.ping()
+        except StoreAway:
+            self._note("redis registry", answers=False)
+        else:
+            self._note("redis registry", answers=True)
 
     def _note(self, name: str, *, answers: bool) -> None:
         if answers:
@@ -329,7 +325,7 @@ class Engine:
         self._watch()
         missing = dict(self._unready_ms)
         if self._committer.away_since_ms is not None:
-            missing.setdefault("redis locations", self._committer.away_since_ms)
+            missing["redis locations"] = self._committer.away_since_ms
         if self.people.unsettled_since_ms is not None:
             missing["consent changes"] = self.people.unsettled_since_ms
         return missing

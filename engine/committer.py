@@ -69,22 +69,36 @@ class Committer:
         role = "locations"
         self._call_s = metrics.histogram("engine_redis_call_seconds", role=role).observe
         self._receipts: list[Receipt] = []
+        self._waiters: set[_Waiter] = set()
         self._wake = asyncio.Event()
+        self._all = False
         self.away_since_ms: int | None = None
         self.written = 0
         self.refused = 0
 
-    def add(self, receipt: Receipt | None = None) -> None:
+    def add(self, receipt: Receipt) -> None:
         """Commit what the floors hold now; then give the receipt back."""
-        if receipt is not None:
-            self._receipts.append(receipt)
+        self._receipts.append(receipt)
+        self._wake.set()
+
+    def visit(self) -> None:
+        """Call for every tenant, also where nothing waits: is the server still seeded?
+
+        To be called every second or so: a server that came back empty on a quiet site
+        would know nobody until somebody moves.
+        """
+        self._all = True
         self._wake.set()
 
     async def flush(self) -> None:
         """Return when what the floors hold now is in Redis."""
-        done = _Waiter()
-        self.add(done)
-        await done.future
+        waiter = _Waiter()
+        self._waiters.add(waiter)
+        self._wake.set()
+        try:
+            await waiter.future
+        finally:
+            self._waiters.discard(waiter)
 
     async def run(self) -> None:
         """Commit for ever.
@@ -97,9 +111,9 @@ class Committer:
             await self._wake.wait()
             self._wake.clear()
             receipts, self._receipts = self._receipts, []
+            waiters = tuple(self._waiters)
             try:
-                for floor in self._floors:
-                    await self._commit(floor)
+                await self._round()
             except StoreAway:
                 self._receipts = receipts + self._receipts
                 if self.away_since_ms is None:
@@ -113,8 +127,23 @@ class Committer:
                 self.away_since_ms = None
                 wait_s = FIRST_WAIT_S
                 log.info("store back", role="locations")
-            for receipt in receipts:
+            for receipt in (*receipts, *waiters):
                 receipt.done()
+
+    async def _round(self) -> None:
+        """Write what waits now, and make one call at least.
+
+        So a batch about nobody who opted in takes as long, and fails as often, as any
+        other: its sender must not learn from the answer whom it was about.
+        """
+        everything, self._all = self._all, False
+        due = [f for f in self._floors if everything or f.moves or f.dirty]
+        try:
+            for floor in due or self._floors[:1]:
+                await self._commit(floor)
+        except StoreAway:
+            self._all |= everything
+            raise
 
     async def _seed(self, floor: Floor) -> None:
         """Tell a server that came back empty who shares, and all that we know.
@@ -130,22 +159,27 @@ class Committer:
         await self._locations.seed(floor.tenant, list(floor.consent))
 
     async def _commit(self, floor: Floor) -> None:
-        while floor.moves or floor.dirty:
-            moves, floor.moves = _take(floor.moves, BATCH)
-            channels = [
-                floor.dirty.pop() for _ in range(min(len(floor.dirty), CHANNELS))
-            ]
+        """Write what the floor holds now; what comes meanwhile waits its turn."""
+        moves, floor.moves = floor.moves, {}
+        channels, floor.dirty = list(floor.dirty), set()
+        parts = max(-(-len(moves) // BATCH), -(-len(channels) // CHANNELS), 1)
+        rows = iter(moves.values())
+        for part in range(parts):
+            batch = list(islice(rows, BATCH))
+            dirty = channels[part * CHANNELS : (part + 1) * CHANNELS]
             try:
-                await self._write(floor, list(moves.values()), channels)
+                await self._write(floor, batch, dirty)
             except StoreAway as away:
-                floor.dirty.update(channels)
-                for subject, move in moves.items():
+                floor.dirty.update(channels[part * CHANNELS :])
+                for move in (*batch, *rows):
                     # Who withdrew meanwhile is gone; a newer move is kept.
-                    if subject in floor.consent:
-                        floor.moves.setdefault(subject, move)
+                    if move.subject in floor.consent:
+                        floor.moves.setdefault(move.subject, move)
                 if not isinstance(away, Unseeded):
                     raise
                 await self._seed(floor)
+                await self._commit(floor)
+                return
 
     async def _write(
         self, floor: Floor, moves: Sequence[Move], channels: Sequence[int]
@@ -170,13 +204,6 @@ class _Waiter:
         self.future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def done(self) -> None:
+        """Wake it, unless it has given up."""
         if not self.future.done():
             self.future.set_result(None)
-
-
-def _take(moves: dict[str, Move], most: int) -> tuple[dict[str, Move], dict[str, Move]]:
-    """Split the moves into the first ones and the rest."""
-    if len(moves) <= most:
-        return moves, {}
-    first = dict(islice(moves.items(), most))
-    return first, dict(islice(moves.items(), most, None))

@@ -233,6 +233,10 @@ def install_hooks() -> None:
     sys.unraisablehook = lambda hook: _unraisable(hook.exc_value)
     threading.excepthook = lambda hook: _unraisable(hook.exc_value)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # As many descriptors as we may have: the usual soft limit of 1,024 is less than
+    # the connections that are let in.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _ended(

@@ -57,6 +57,7 @@ class People:
         self._clock_ms = clock_ms
         self._person_by_login: dict[tuple[str, str], Person] = {}
         self._turn = asyncio.Lock()
+        self._rounds = 0
         self.unsettled_since_ms: int | None = None
         self._to_admit: set[tuple[str, str]] = set()
         self._to_withdraw: set[tuple[str, str]] = set()
@@ -144,15 +145,20 @@ class People:
         login = canonical_login(login)
         # Not behind the lock: the gate closes at once, whatever else is under way.
         subjects: set[tuple[str, str]] = set()
+        begun = self._rounds
         # The registry is told even of who is unknown here: an opt-in whose answer was
         # lost may have been written.
         self._to_withdraw.add((tenant, login))
         self._close(tenant, login, subjects)
         async with self._turn:
             # Someone who was opting in at the same time is out again as well.
-            self._to_withdraw.add((tenant, login))
-            self._close(tenant, login, subjects)
-            await self._settle()
+            late = self._close(tenant, login, subjects)
+            if late:
+                self._to_withdraw.add((tenant, login))
+            # A round that began after us has done, or tried, ours too: where a store
+            # hangs, nobody waits for more than two.
+            if late or self._rounds == begun:
+                await self._settle()
         if (tenant, login) in self._to_withdraw or subjects & self._to_forget:
             raise StoreAway("a store does not answer; it is told as soon as it does")
 
@@ -176,13 +182,15 @@ class People:
                 async with self._turn:
                     await self._settle()
 
-    def _close(self, tenant: str, login: str, subjects: set[tuple[str, str]]) -> None:
-        """Let nothing of a person pass from now on; note what is to be erased."""
+    def _close(self, tenant: str, login: str, subjects: set[tuple[str, str]]) -> bool:
+        """Let nothing of a person pass from now on; return whether anything did."""
         person = self._person_by_login.get((tenant, login))
-        if person is not None:
-            self._dismiss(tenant, person)
-            subjects.add((tenant, person.subject))
-            self._to_forget.add((tenant, person.subject))
+        if person is None:
+            return False
+        self._dismiss(tenant, person)
+        subjects.add((tenant, person.subject))
+        self._to_forget.add((tenant, person.subject))
+        return True
 
     def _welcome(self, tenant: str, person: Person) -> None:
         self._person_by_login[tenant, person.login] = person
@@ -203,20 +211,25 @@ class People:
 
     async def _settle(self) -> None:
         """Do what is left to do, for each store until it does not answer."""
-        with suppress(StoreAway):
-            for tenant, subject in tuple(self._to_forget):
-                await self._locations.forget(tenant, [subject])
-                self._to_forget.discard((tenant, subject))
+        self._rounds += 1
+        await asyncio.gather(self._tell_registry(), self._tell_locations())
+        self._note()
+
+    async def _tell_registry(self) -> None:
         with suppress(StoreAway):
             for tenant, login in tuple(self._to_withdraw):
                 await self._registry.opt_out(tenant, login)
                 self._to_withdraw.discard((tenant, login))
+
+    async def _tell_locations(self) -> None:
         with suppress(StoreAway):
+            for tenant, subject in tuple(self._to_forget):
+                await self._locations.forget(tenant, [subject])
+                self._to_forget.discard((tenant, subject))
             for tenant, subject in tuple(self._to_admit):
                 if subject in self._floors[tenant].consent:
                     await self._admitted(tenant, subject)
                 self._to_admit.discard((tenant, subject))
-        self._note()
 
     async def _admitted(self, tenant: str, subject: str) -> None:
         with suppress(Unseeded):  # the committer is about to seed it, from the gate

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
+import redis
 
 from engine.model import Move, Person, ReadingKind
 from engine.pipeline import Floor
@@ -90,3 +91,61 @@ async def test_without_redis_receipts_wait_and_the_newest_state_is_kept(
     task.cancel()
     await office.close()
     assert office.floor.moves["subject-ada"].observed_at_ms == start + 1
+
+
+async def test_a_stream_that_never_pauses_does_not_hold_back_receipts(
+    redis_locations: Server, redis_registry: Server, server_clock: Callable[[], int]
+) -> None:
+    office = Office(redis_locations.url, redis_registry.url, server_clock)
+    floor = with_a_desk(office)
+    await office.locations.seed(TENANT, [])
+    task = asyncio.create_task(office.committer.run())
+
+    async def flood() -> None:
+        while True:
+            floor.dirty.add(0)
+            await asyncio.sleep(0)
+
+    flooding = asyncio.create_task(flood())
+    receipt = Receipt()
+    office.committer.add(receipt)
+    await asyncio.wait_for(receipt.given_back.wait(), 5)
+    flooding.cancel()
+    task.cancel()
+    await office.close()
+
+
+async def test_a_server_that_came_back_empty_is_seeded_on_a_quiet_site(
+    redis_locations: Server, redis_registry: Server, server_clock: Callable[[], int]
+) -> None:
+    office = Office(redis_locations.url, redis_registry.url, server_clock)
+    await office.people.load(TENANT)
+    person = await office.people.opt_in(TENANT, "ada", "Ada", None)
+    task = asyncio.create_task(office.committer.run())
+    with redis.Redis.from_url(redis_locations.url) as raw:
+        raw.flushall()
+    office.committer.visit()
+    await office.committer.flush()
+    written = await office.locations.write(TENANT, [office.move(person.subject)])
+    assert written.written == 1
+    task.cancel()
+    await office.close()
+
+
+@pytest.mark.slow
+async def test_who_gives_up_waiting_leaves_nothing_behind(
+    new_redis: Callable[[str], Server],
+    redis_registry: Server,
+    server_clock: Callable[[], int],
+) -> None:
+    server = new_redis("locations")
+    await server.start()
+    office = Office(server.url, redis_registry.url, server_clock)
+    await server.stop()
+    task = asyncio.create_task(office.committer.run())
+    for _ in range(3):
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(office.committer.flush(), 0.1)
+    assert not office.committer._waiters  # noqa: SLF001 - what must not grow
+    task.cancel()
+    await office.close()

@@ -6,6 +6,7 @@ import gc
 import io
 import json
 import logging
+import resource
 import sys
 import threading
 from pathlib import Path
@@ -294,7 +295,11 @@ def test_what_ends_the_process_is_told_by_its_type(
     assert first["event"] == "the engine ended"
     assert first["error"] == second["error"] == "RuntimeError"
     assert MARKER not in str((first, second, logs.text()))
-    assert limits == [(4, (0, 0))]  # RLIMIT_CORE: no core file
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    assert limits == [
+        (resource.RLIMIT_CORE, (0, 0)),
+        (resource.RLIMIT_NOFILE, (most, most)),
+    ]
 
 
 def test_a_thread_that_fails_is_told_by_its_type(

@@ -198,7 +198,7 @@ async def test_a_bad_message_is_named_without_being_repeated_and_closes(
         await hear(client)
         await client.send(text)
         error = await hear(client)
-        assert error["code"] == 2000
+        assert error["code"] == 2002
         assert error["message"] == "Send subscribe, resume, unsubscribe or token."
         assert (await closed(client))[0] == 4502
         assert world.live.bad_messages == 1

@@ -53,10 +53,10 @@ def problem(response: httpx.Response) -> dict[str, Any]:
         ("GET", "/v1/levels?" + "x" * 3000, 404, 2004),
         ("POST", "/v1/levels", 405, 2005),
         ("DELETE", "/v1/colleagues", 405, 2005),
-        ("GET", "/v1/colleagues", 400, 2000),
-        ("GET", "/v1/colleagues?q=a", 400, 2000),
-        ("GET", f"/v1/colleagues?q={'a' * 101}", 400, 2000),
-        ("POST", "/v1/colleagues/locations", 400, 2000),
+        ("GET", "/v1/colleagues", 400, 2002),
+        ("GET", "/v1/colleagues?q=a", 400, 2002),
+        ("GET", f"/v1/colleagues?q={'a' * 101}", 400, 2002),
+        ("POST", "/v1/colleagues/locations", 400, 2002),
         ("PUT", "/v1/me/consent?x=1", 200, 0),
     ],
 )
@@ -94,7 +94,7 @@ def test_a_body_that_does_not_fit_is_refused_without_an_echo(
     )
 
     assert response.status_code == 400
-    assert problem(response)["code"] == 2000
+    assert problem(response)["code"] == 2002
 
 
 def test_no_error_repeats_what_was_sent(api: Api) -> None:

@@ -67,7 +67,7 @@ from engine.model import Identity, Observation, ObservationKind, Reading
 from engine.space import canonical_ap
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 MAX_BYTES = 1 << 20
 MAX_RECORDS = 10_000
@@ -79,6 +79,8 @@ _Count = Annotated[int, msgspec.Meta(ge=-1, le=MAX_COUNT)]
 _Name = Annotated[str, msgspec.Meta(max_length=MAX_NAME)]
 _Pulses = Annotated[int, msgspec.Meta(ge=0, le=MAX_COUNT)]
 
+_COMMAS = 10
+"""More than a record with every key has."""
 _BLANK = b" \t\r\n"
 _OBJECT = ord("{")
 _ARRAY = ord("[")
@@ -137,16 +139,39 @@ def records(payload: bytes) -> Sequence[Record]:
         if not payload:
             raise Malformed("the message is empty")
         first = payload[0]
-    batch: Sequence[Record]
     if first == _ARRAY:
-        batch = _json_batch(payload)
-    elif first in _MSGPACK_ARRAYS:
-        batch = [memoryview(raw) for raw in _msgpack_batch(payload)]
-    else:
-        return (payload,)
-    if len(batch) > MAX_RECORDS:
+        # Each record has a few commas at most: a million of them are no batch, and
+        # would hold the loop for as long as it takes to cut them apart.
+        return _bounded(payload.count(b",") // _COMMAS, payload, _json_batch)
+    if first in _MSGPACK_ARRAYS:
+        batch = _bounded(_msgpack_length(payload), payload, _msgpack_batch)
+        return [memoryview(raw) for raw in batch]
+    return (payload,)
+
+
+def _bounded(
+    expected: int, payload: bytes, cut: Callable[[bytes], list[Raw]]
+) -> list[Raw]:
+    """Cut a batch into records, unless they are too many.
+
+    Raises:
+        TooLarge: More than `MAX_RECORDS`.
+    """
+    batch = cut(payload) if expected <= MAX_RECORDS else []
+    if len(batch) > MAX_RECORDS or expected > MAX_RECORDS:
         raise TooLarge(f"a batch holds at most {MAX_RECORDS} records")
     return batch
+
+
+def _msgpack_length(payload: bytes) -> int:
+    """Return how many items a msgpack array says that it has."""
+    match payload[0]:
+        case 0xDC:
+            return int.from_bytes(payload[1:3])
+        case 0xDD:
+            return int.from_bytes(payload[1:5])
+        case short:
+            return short & 0x0F
 
 
 def identify(record: Record) -> Identity:
