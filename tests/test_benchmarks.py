@@ -1,4 +1,4 @@
-"""The figures of `make bench`: their names, what is asked of them, and their honesty."""
+"""The figures of `make bench`: their names, what is asked of them, their workload."""
 
 from __future__ import annotations
 
