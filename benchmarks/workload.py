@@ -18,11 +18,11 @@ import msgspec
 
 from engine import config
 from engine.model import Identity, Person
-from engine.privacy.consent import canonical_address, canonical_login
 from engine.simulate.messages import feeds
 from engine.simulate.scenario import Scenario
 from engine.simulate.workload import workload
 from engine.site import Site, build
+from engine.spelling import canonical_address, canonical_login
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -23,11 +23,11 @@ from engine.config import (
 from engine.embedded import Broker as EmbeddedBroker
 from engine.embedded import Child, OwnFolder, Valkey
 from engine.errors import DependencyError
-from engine.privacy.consent import canonical_address, canonical_login
 from engine.query.demo import Demo, DemoPerson, TokenOffice
 from engine.simulate.messages import feeds
 from engine.simulate.scenario import Scenario
 from engine.simulate.schedule import CLOSES_S, OPENS_S
+from engine.spelling import canonical_address, canonical_login
 from engine.store.registry import Registry
 
 if TYPE_CHECKING:

@@ -192,6 +192,10 @@ class Location(NamedTuple):
     confidence: int
 
 
+MAX_DEVICES = 10
+"""Device addresses that one person may register."""
+
+
 class Person(msgspec.Struct, frozen=True):
     """Someone who opted in, as the registry holds them; gone when they opt out.
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from engine.errors import BadRequest, StoreAway
-from engine.privacy.consent import canonical_login
+from engine.spelling import canonical_login
 from engine.store.locations import Unseeded
 
 if TYPE_CHECKING:

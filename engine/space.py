@@ -21,7 +21,6 @@ import hashlib
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -32,6 +31,7 @@ from shapely.geometry import shape
 
 from engine.errors import ConfigError
 from engine.model import ReadingKind
+from engine.spelling import canonical_ap
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -51,11 +51,6 @@ DESK_CATEGORIES = frozenset({"desk", "workspace"})
 
 DEFAULT_CONFIDENCE = 70
 """Percent for a fix by access point alone: its cell is seldom just one zone."""
-
-_BARE_ADDRESS = re.compile(r"[0-9a-f]{12}")
-_SEPARATED_ADDRESS = re.compile(
-    r"[0-9a-f]{1,2}(?:[:-][0-9a-f]{1,2}){5}|[0-9a-f]{4}(?:\.[0-9a-f]{4}){2}"
-)
 
 
 class Kind(StrEnum):
@@ -521,22 +516,6 @@ def _total_capacity(
         and (parent is None or drafts[parent].capacity is None)
     )
     return total or None
-
-
-@lru_cache(maxsize=8192)
-def canonical_ap(text: str) -> str:
-    """Return one spelling for an access point, however a source spells it.
-
-    A radio address in any of its spellings (also RFC 3580's `address:SSID`) becomes 12
-    lower-case hexadecimal digits; any other name is stripped and lower-cased.
-    """
-    name = text.strip().lower()
-    if _BARE_ADDRESS.fullmatch(name[:12]) and (len(name) == 12 or name[12] == ":"):  # noqa: PLR2004 - digits of an address
-        return name[:12]
-    address = _SEPARATED_ADDRESS.match(name)
-    if address is None or name[address.end() : address.end() + 1] not in ("", ":"):
-        return name
-    return "".join(octet.zfill(2) for octet in re.split("[:.-]", address[0]))
 
 
 def load_access_points(path: Path, plan: Plan) -> dict[str, AccessPoint]:

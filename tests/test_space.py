@@ -4,8 +4,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from engine.errors import ConfigError
 from engine.model import ReadingKind
@@ -13,7 +11,6 @@ from engine.space import (
     AccessPoint,
     Kind,
     Plan,
-    canonical_ap,
     load_access_points,
     load_bindings,
 )
@@ -136,33 +133,6 @@ def test_a_plan_without_a_level_is_refused() -> None:
     only = [feature("hq", "building", None)]
     with pytest.raises(ConfigError, match="no level belongs"):
         Plan.from_geojson(plan_file(only), "plan.geojson")
-
-
-@pytest.mark.parametrize(
-    "spelling",
-    [
-        "04bd88005302",
-        "04:BD:88:00:53:02",
-        "04-bd-88-00-53-02",
-        "04bd.8800.5302",
-        "4:bd:88:0:53:2",
-        "04-BD-88-00-53-02:Guest Wi-Fi",
-        " 04BD88005302:corp ",
-    ],
-)
-def test_every_spelling_of_an_address_is_one_access_point(spelling: str) -> None:
-    assert canonical_ap(spelling) == "04bd88005302"
-
-
-@pytest.mark.parametrize("name", ["hq-3-ap-12", "04bd880053021", "04:bd:88:00:53"])
-def test_a_name_stays_a_name(name: str) -> None:
-    assert canonical_ap(f" {name.upper()} ") == name
-
-
-@given(st.text())
-def test_canonical_spelling_is_stable(text: str) -> None:
-    once = canonical_ap(text)
-    assert canonical_ap(once) == once
 
 
 def test_access_points_point_at_spaces(tmp_path: Path) -> None:

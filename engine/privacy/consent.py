@@ -11,10 +11,10 @@ tell a phone from a laptop without an address; they are reused after a withdrawa
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from engine.model import Sighting
+from engine.spelling import canonical_address, canonical_login
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -23,35 +23,6 @@ if TYPE_CHECKING:
 
 DEVICES_PER_LOGIN = 8
 """Unregistered devices told apart for one login; further ones count as the login."""
-
-_HEX_ADDRESS = re.compile(r"[0-9a-f]{12}")
-_SEPARATORS = str.maketrans("", "", ":-. ")
-
-
-def canonical_login(text: str) -> str:
-    r"""Return one spelling for a login: `DOMAIN\user` and `user@realm` become `user`.
-
-    The directory of one organisation is one name space here; who runs several realms
-    with equal user names gives each its own tenant.
-    """
-    login = text.strip().lower()
-    if "\\" in login:
-        login = login.rpartition("\\")[2]
-    return login.partition("@")[0] if "@" in login else login
-
-
-def canonical_address(text: str) -> str | None:
-    """Return a device address as 12 lower-case hexadecimal digits, None if it is none.
-
-    Unpadded octets (`0:52:bf:74:b:0`) are padded: some controllers send them.
-    """
-    address = text.translate(_SEPARATORS).lower()
-    if len(address) != 12:  # noqa: PLR2004 - digits of an address
-        octets = re.split("[:-]", text.strip().lower())
-        if len(octets) != 6:  # noqa: PLR2004 - octets of an address
-            return None
-        address = "".join(octet.zfill(2) for octet in octets)
-    return address if _HEX_ADDRESS.fullmatch(address) else None
 
 
 class Consent:

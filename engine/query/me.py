@@ -10,7 +10,9 @@ from litestar import Request, delete, get, put
 from litestar.params import JSONBody  # noqa: TC002 - read at run time
 
 from engine.errors import BadRequest
+from engine.model import MAX_DEVICES
 from engine.query.problem import problem_responses
+from engine.spelling import canonical_address
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,11 +21,6 @@ if TYPE_CHECKING:
 
     from engine.model import Person
     from engine.query.access import Access
-
-MAX_DEVICES = 16
-
-_ADDRESS = re.compile(r"[0-9a-f]{12}")
-_SEPARATORS = str.maketrans("", "", ":-.")
 
 
 class ConsentActions(Protocol):
@@ -126,8 +123,8 @@ def _consent(person: Person | None, name: str) -> Consent:
 
 
 def _address(text: str) -> str:
-    address = text.strip().lower().translate(_SEPARATORS)
-    if not _ADDRESS.fullmatch(address):
+    address = canonical_address(text)
+    if address is None:
         raise BadRequest(
             "devices: write each address as six pairs of hexadecimal digits"
         )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from engine.errors import BadRequest, ConfigError, StoreAway
-from engine.model import Person
+from engine.model import MAX_DEVICES, Person
 from engine.store.server import Requirement, Script, Server
 
 if TYPE_CHECKING:
@@ -28,9 +28,6 @@ REQUIREMENTS = (
     Requirement("no-appendfsync-on-rewrite", "no", "a rewrite would suspend the sync"),
     Requirement("maxmemory-policy", "noeviction", "nobody's consent may be evicted"),
 )
-
-MAX_DEVICES = 10
-"""Device addresses that one person may register."""
 
 _OPT_IN = Script("opt_in.lua")
 _OPT_OUT = Script("opt_out.lua")

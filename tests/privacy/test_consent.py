@@ -5,12 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.model import Identity, Observation, ObservationKind, Person
-from engine.privacy.consent import (
-    DEVICES_PER_LOGIN,
-    Consent,
-    canonical_address,
-    canonical_login,
-)
+from engine.privacy.consent import DEVICES_PER_LOGIN, Consent
 
 ADA = Person("s-ada", "ada", "Ada", ("a483e7112233",), 0)
 BOB = Person("s-bob", "bob", "Bob", ("a483e7445566", "a483e7778899"), 0)
@@ -148,19 +143,3 @@ def test_the_view_is_exactly_who_shares_now(steps: list[tuple[int, bool]]) -> No
         expected = person.subject if number in sharing else None
         assert who(consent, Identity(login=person.login)) == expected
         assert who(consent, Identity(device=person.devices[0])) == expected
-
-
-@given(st.text(max_size=30))
-def test_any_text_is_an_address_in_one_spelling_or_none(text: str) -> None:
-    address = canonical_address(text)
-    assert address is None or canonical_address(address) == address
-
-
-def test_unpadded_octets_are_padded() -> None:
-    assert canonical_address("00:52:bf:74:b:0") == "0052bf740b00"
-
-
-@given(st.text(max_size=30))
-def test_a_canonical_login_is_stable(text: str) -> None:
-    once = canonical_login(text)
-    assert canonical_login(once).strip() == once.strip()

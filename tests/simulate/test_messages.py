@@ -13,7 +13,7 @@ from engine.simulate.delivery import Delivery, delivered
 from engine.simulate.events import Link, Radio, Report, Sense
 from engine.simulate.fittings import Controller, Model
 from engine.simulate.messages import BATCH, Clock, Encoder, Message, Via, feeds
-from engine.space import canonical_ap
+from engine.spelling import canonical_ap
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

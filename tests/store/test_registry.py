@@ -10,7 +10,8 @@ import pytest
 import redis
 
 from engine.errors import StoreAway
-from engine.store.registry import MAX_DEVICES, DevicesRefused, Registry
+from engine.model import MAX_DEVICES
+from engine.store.registry import DevicesRefused, Registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

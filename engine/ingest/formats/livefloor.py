@@ -64,7 +64,7 @@ from engine.ingest.formats.wire import (
     sensor_time,
 )
 from engine.model import Identity, Observation, ObservationKind, Reading
-from engine.space import canonical_ap
+from engine.spelling import canonical_ap
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -51,7 +51,7 @@ import msgspec
 from engine.errors import Malformed
 from engine.ingest.formats.wire import Record, SourceTime, parse_time, person_time
 from engine.model import Identity, Observation, ObservationKind
-from engine.space import canonical_ap
+from engine.spelling import canonical_ap
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

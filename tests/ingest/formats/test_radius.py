@@ -8,7 +8,7 @@ import pytest
 from engine.errors import BadTime, Malformed
 from engine.ingest.formats.radius import identify, observe
 from engine.model import Identity, ObservationKind
-from engine.space import canonical_ap
+from engine.spelling import canonical_ap
 from tests.ingest.formats.golden import NOW_MS
 
 START = {

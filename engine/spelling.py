@@ -1,0 +1,54 @@
+"""One spelling for what sources spell in many ways: logins, devices, access points."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+_SEPARATORS = str.maketrans("", "", ":-. ")
+_BARE_ADDRESS = re.compile(r"[0-9a-f]{12}")
+_SEPARATED_ADDRESS = re.compile(
+    r"[0-9a-f]{1,2}(?:[:-][0-9a-f]{1,2}){5}|[0-9a-f]{4}(?:\.[0-9a-f]{4}){2}"
+)
+
+
+def canonical_login(text: str) -> str:
+    r"""Return one spelling for a login: `DOMAIN\user` and `user@realm` become `user`.
+
+    The directory of one organisation is one name space here; who runs several realms
+    with equal user names gives each its own tenant.
+    """
+    login = text.strip().lower()
+    if "\\" in login:
+        login = login.rpartition("\\")[2]
+    return login.partition("@")[0] if "@" in login else login
+
+
+def canonical_address(text: str) -> str | None:
+    """Return a device address as 12 lower-case hexadecimal digits, None if it is none.
+
+    Unpadded octets (`0:52:bf:74:b:0`) are padded: some controllers send them.
+    """
+    address = text.translate(_SEPARATORS).lower()
+    if len(address) != 12:  # noqa: PLR2004 - digits of an address
+        octets = re.split("[:-]", text.strip().lower())
+        if len(octets) != 6:  # noqa: PLR2004 - octets of an address
+            return None
+        address = "".join(octet.zfill(2) for octet in octets)
+    return address if _BARE_ADDRESS.fullmatch(address) else None
+
+
+@lru_cache(maxsize=8192)
+def canonical_ap(text: str) -> str:
+    """Return one spelling for an access point, however a source spells it.
+
+    A radio address in any of its spellings (also RFC 3580's `address:SSID`) becomes 12
+    lower-case hexadecimal digits; any other name is stripped and lower-cased.
+    """
+    name = text.strip().lower()
+    if _BARE_ADDRESS.fullmatch(name[:12]) and (len(name) == 12 or name[12] == ":"):  # noqa: PLR2004 - digits of an address
+        return name[:12]
+    address = _SEPARATED_ADDRESS.match(name)
+    if address is None or name[address.end() : address.end() + 1] not in ("", ":"):
+        return name
+    return "".join(octet.zfill(2) for octet in re.split("[:.-]", address[0]))

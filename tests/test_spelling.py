@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.spelling import canonical_address, canonical_ap, canonical_login
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        "04bd88005302",
+        "04:BD:88:00:53:02",
+        "04-bd-88-00-53-02",
+        "04bd.8800.5302",
+        "4:bd:88:0:53:2",
+        "04-BD-88-00-53-02:Guest Wi-Fi",
+        " 04BD88005302:corp ",
+    ],
+)
+def test_every_spelling_of_an_address_is_one_access_point(spelling: str) -> None:
+    assert canonical_ap(spelling) == "04bd88005302"
+
+
+@pytest.mark.parametrize("name", ["hq-3-ap-12", "04bd880053021", "04:bd:88:00:53"])
+def test_a_name_stays_a_name(name: str) -> None:
+    assert canonical_ap(f" {name.upper()} ") == name
+
+
+@given(st.text())
+def test_canonical_spelling_is_stable(text: str) -> None:
+    once = canonical_ap(text)
+    assert canonical_ap(once) == once
+
+
+@given(st.text(max_size=30))
+def test_any_text_is_an_address_in_one_spelling_or_none(text: str) -> None:
+    address = canonical_address(text)
+    assert address is None or canonical_address(address) == address
+
+
+def test_unpadded_octets_are_padded() -> None:
+    assert canonical_address("00:52:bf:74:b:0") == "0052bf740b00"
+
+
+@given(st.text(max_size=30))
+def test_a_canonical_login_is_stable(text: str) -> None:
+    once = canonical_login(text)
+    assert canonical_login(once).strip() == once.strip()
