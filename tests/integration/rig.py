@@ -241,6 +241,7 @@ class Floor:
         self.state: list[int] = []
         self.count: list[int | None] = []
         self.offset = -1
+        self.heard = ""
 
     async def until(
         self, seen: Callable[[Floor], bool], within_s: float = WITHIN_S
@@ -248,7 +249,9 @@ class Floor:
         """Read until it is so."""
         async with asyncio.timeout(within_s):
             while not (self.state and seen(self)):
-                self._apply(json.loads(await self._client.recv()))
+                text = await self._client.recv()
+                self.heard += text
+                self._apply(json.loads(text))
 
     def _apply(self, message: dict[str, Any]) -> None:
         match message["type"]:

@@ -220,14 +220,31 @@ async def test_no_byte_about_who_has_not_opted_in_is_anywhere(
     await engine.json(
         "PUT", "/v1/me/consent", {"devices": ["0badcafe0001"]}, login="ada"
     )
-    await publish_all(engine, messages)
-    series = 'engine_events_total{outcome="disposed",source="own",tenant="acme"}'
+    async with engine.floor("hq/1") as floor:
+        await publish_all(engine, messages)
+        for marker in markers[:200]:
+            await engine.radius(
+                {
+                    "Acct-Status-Type": "Start",
+                    "User-Name": f"login-{marker}",
+                    "Calling-Station-Id": marker,
+                    "Called-Station-Id": f"{marker}:{marker}",
+                    "Acct-Session-Id": marker,
+                }
+            )
+        series = 'engine_events_total{outcome="disposed",source="own",tenant="acme"}'
 
-    async def all_disposed() -> bool:
-        return await engine.metric(series) == len(messages)
+        async def all_disposed() -> bool:
+            return await engine.metric(series) == len(messages)
 
-    await eventually(all_disposed, within_s=30)
-    heap = [engine.log.encode(), (await engine.request("GET", "/metrics"))[1]]
+        await eventually(all_disposed, within_s=30)
+        publish(engine, "acme/x", {"sensor": "desk-1", "occupied": True})
+        await floor.until(lambda f: f.state[ROW["desk-1"]] == OCCUPIED)
+        heap = [floor.heard.encode()]
+    assert b"delta" in heap[0]
+    heap += [engine.log.encode(), (await engine.request("GET", "/metrics"))[1]]
+    for path in ("/readyz", "/v1/levels", "/v1/levels/hq/1/occupancy"):
+        heap.append((await engine.request("GET", path, login="bob"))[1])
     for role in ("locations", "registry"):
         server = engine.servers[role]
         with redis.Redis.from_url(server.url) as store:
