@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import structlog
 
 from engine import codec, gauges, web
 from engine.committer import Committer
+from engine.config import secret
 from engine.errors import InputError, StoreAway, Unauthorized
 from engine.ingest.mqtt import Link
 from engine.metrics import Metrics
@@ -28,7 +30,7 @@ from engine.publish.http import HttpLimits
 from engine.publish.hub import Hub
 from engine.publish.live import Grant, Live, LiveLimits
 from engine.publish.server import serve
-from engine.query.access import Access, is_from_here
+from engine.query.access import Access, is_from_here, may_scrape
 from engine.query.colleagues import Search
 from engine.query.directory import Directory
 from engine.query.http import create_app
@@ -64,6 +66,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 VERSION = version("livefloor")
+GC_YOUNG = 10_000
+"""Objects of a batch or two: the collector's usual 700 is less than one chunk makes."""
 KEEP_S = 1.0
 """How often presence is looked after."""
 PING_BEATS = 2
@@ -118,6 +122,7 @@ class Engine:
         """
         self.port = 0
         self._config = config
+        self._metrics_secret = secret(config.server.metrics_secret_file, None)
         self._demo = demo
         self.site = site = build(config)
         self._metrics = Metrics(version=VERSION)
@@ -205,6 +210,10 @@ class Engine:
             )
             self.port = listener.port
             gauges.register_listener(self._metrics, listener)
+            # What is here now stays for good: the collector need not look at it again.
+            gc.collect()
+            gc.freeze()
+            gc.set_threshold(GC_YOUNG, 20, 20)
             async with asyncio.TaskGroup() as tasks:
                 for name, task in self._tasks():
                     tasks.create_task(task, name=f"engine.{name}")
@@ -375,6 +384,7 @@ class Engine:
                 metrics=self._metrics,
                 version=VERSION,
                 now_ms=now_ms,
+                may_scrape=partial(may_scrape, secret=self._metrics_secret),
             ),
             Page(web.DIST if web.DIST.is_dir() else None),
         ]

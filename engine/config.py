@@ -37,6 +37,8 @@ class Server(_Settings, frozen=True, kw_only=True):
     host: str = "127.0.0.1"
     """Put a TLS proxy in front before this leaves the machine."""
     port: Port = 8080
+    metrics_secret_file: Path | None = None
+    """Bearer token for `/metrics` from other machines; without it they get none."""
     origins: tuple[str, ...] = ()
     """Web origins besides our own that may open the live channel."""
     connections: Annotated[int, Meta(ge=1)] = 10_000
@@ -168,6 +170,8 @@ class Tenant(_Settings, frozen=True, kw_only=True):
     plan: Path
     access_points: Path | None = None
     sensors: Path | None = None
+    realms: tuple[str, ...] = ()
+    """Its own domains and realms: in `DOMAIN\\user` and `user@realm` they are left out."""
     sources: tuple[Source, ...] = field(default=(), name="source")
 
 

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 import msgspec
 import structlog
-from litestar import get
+from litestar import Request, get
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.response import Response
 
+from engine.errors import Unauthorized
 from engine.metrics import CONTENT_TYPE
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from litestar.handlers import HTTPRouteHandler
+    from litestar.types import Scope
     from structlog.typing import EventDict, WrappedLogger
 
     from engine.metrics import Metrics
@@ -100,6 +102,8 @@ class Operations:
         metrics: What is measured.
         version: Of the engine.
         now_ms: The clock.
+        may_scrape: Whether a request may see the metrics: they tell how many people
+            share, and so when somebody starts or stops.
     """
 
     def __init__(
@@ -109,7 +113,9 @@ class Operations:
         metrics: Metrics,
         version: str,
         now_ms: Callable[[], int],
+        may_scrape: Callable[[Scope], bool] = lambda _: True,
     ) -> None:
+        self._may_scrape = may_scrape
         self._missing = missing
         self._metrics = metrics
         self._version = version
@@ -144,8 +150,17 @@ class Operations:
         headers = {"cache-control": "no-store"}
         return Response(answer, status_code=503 if missing else 200, headers=headers)
 
-    async def page(self) -> Response[bytes]:
-        """Return the metrics as Prometheus scrapes them."""
+    async def page(self, request: Request[Any, Any, Any]) -> Response[bytes]:
+        """Return the metrics as Prometheus scrapes them.
+
+        Raises:
+            Unauthorized: From another machine, without the secret.
+        """
+        if not self._may_scrape(request.scope):
+            raise Unauthorized(
+                "metrics are for this machine alone, or for the bearer of the secret "
+                "in metrics_secret_file"
+            )
         headers = {"cache-control": "no-store"}
         page = self._metrics.page()
         return Response(page, media_type=CONTENT_TYPE, headers=headers)

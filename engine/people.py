@@ -79,7 +79,7 @@ class People:
 
     def shares(self, tenant: str, login: str) -> bool:
         """Return whether a person shares now."""
-        return (tenant, canonical_login(login)) in self._person_by_login
+        return (tenant, self._login(tenant, login)) in self._person_by_login
 
     async def load(self, tenant: str) -> None:
         """Let everybody in who is in the registry; at start, before any message.
@@ -93,7 +93,7 @@ class People:
 
     async def state(self, tenant: str, login: str) -> Person | None:
         """Return what is held about a person, None where they do not share."""
-        return self._person_by_login.get((tenant, canonical_login(login)))
+        return self._person_by_login.get((tenant, self._login(tenant, login)))
 
     async def opt_in(
         self, tenant: str, login: str, name: str, devices: tuple[str, ...] | None
@@ -104,7 +104,7 @@ class People:
             BadRequest: The login names nobody, or a device cannot be registered.
             StoreAway: The registry does not answer; opt out, or in again, to be sure.
         """
-        login = canonical_login(login)
+        login = self._login(tenant, login)
         if not login:
             raise BadRequest("the token names nobody: its sub has no user part")
         async with self._turn:
@@ -130,7 +130,10 @@ class People:
                 if self._person_by_login.get((tenant, login)) is not known:
                     self._to_withdraw.add((tenant, login))
                     return person
+                waiting = self._floors[tenant].moves.get(known.subject)
                 self._dismiss(tenant, known)
+                if waiting is not None and person.subject == known.subject:
+                    self._floors[tenant].moves[known.subject] = waiting
             self._welcome(tenant, person)
             await self._admit(tenant, person.subject)
             return person
@@ -142,7 +145,7 @@ class People:
             StoreAway: A store does not answer. The person is out all the same, and the
                 store is told as soon as it is back.
         """
-        login = canonical_login(login)
+        login = self._login(tenant, login)
         # Not behind the lock: the gate closes at once, whatever else is under way.
         subjects: set[tuple[str, str]] = set()
         begun = self._rounds
@@ -181,6 +184,9 @@ class People:
             if self.unsettled:
                 async with self._turn:
                     await self._settle()
+
+    def _login(self, tenant: str, login: str) -> str:
+        return canonical_login(login, self._floors[tenant].realms)
 
     def _close(self, tenant: str, login: str, subjects: set[tuple[str, str]]) -> bool:
         """Let nothing of a person pass from now on; return whether anything did."""

@@ -23,7 +23,14 @@ from engine.privacy.consent import Consent
 from engine.space import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import (
+        Callable,
+        Collection,
+        Iterable,
+        Iterator,
+        Mapping,
+        Sequence,
+    )
 
     from engine.ingest.formats import Format, Record
     from engine.model import Fix, Person, Reading, Sighting
@@ -119,6 +126,7 @@ class Floor:
         bindings: The sensor channels, in the order of their numbers.
         settle_ms, stale_ms, retention_ms: See `Presence`.
         stale_floor_ms: See `Occupancy`.
+        realms: Realms and domains that are the tenant's own, in lower case.
 
     Attributes:
         moves: Newest move by subject, at most one for each opted-in person.
@@ -136,11 +144,13 @@ class Floor:
         stale_ms: int = 900_000,
         retention_ms: int = 86_400_000,
         stale_floor_ms: int = 600_000,
+        realms: Collection[str] = (),
     ) -> None:
         self.tenant = tenant
         self.plan = plan
         self.channels = Channels(bindings)
-        self.consent = Consent()
+        self.realms = realms
+        self.consent = Consent(realms)
         self.locator = Association(access_points or {})
         self.presence = Presence(
             self.consent,

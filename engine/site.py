@@ -152,6 +152,7 @@ def _floor(config: settings.Config, tenant: settings.Tenant) -> Floor:
         stale_ms=round(1000 * presence.stale_s),
         retention_ms=round(3_600_000 * config.privacy.retention_h),
         stale_floor_ms=round(1000 * occupancy.stale_floor_s),
+        realms=frozenset(realm.lower() for realm in tenant.realms),
     )
 
 

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 _SEPARATORS = str.maketrans("", "", ":-. ")
 _BARE_ADDRESS = re.compile(r"[0-9a-f]{12}")
@@ -12,16 +16,24 @@ _SEPARATED_ADDRESS = re.compile(
 )
 
 
-def canonical_login(text: str) -> str:
-    r"""Return one spelling for a login: `DOMAIN\user` and `user@realm` become `user`.
+def canonical_login(text: str, realms: Collection[str] = ()) -> str:
+    r"""Return one spelling for a login.
 
-    The directory of one organisation is one name space here; who runs several realms
-    with equal user names gives each its own tenant.
+    `DOMAIN\user` and `user@realm` become `user` where the realm is one of ours. A login
+    of another realm stays whole: `ada@elsewhere` is a visitor, not our Ada.
+
+    Args:
+        text: As a source or a token spells it.
+        realms: Our realms and domains, in lower case.
     """
     login = text.strip().lower()
     if "\\" in login:
-        login = login.rpartition("\\")[2]
-    return login.partition("@")[0] if "@" in login else login
+        domain, _, user = login.partition("\\")
+        return user if domain in realms else login
+    if "@" in login:
+        user, _, realm = login.rpartition("@")
+        return user if realm in realms else login
+    return login
 
 
 def canonical_address(text: str) -> str | None:

@@ -12,6 +12,7 @@ The Redis fixtures run on the embedded Valkey. A test (or a whole folder: see
 from __future__ import annotations
 
 import asyncio
+import getpass
 import importlib.util
 import os
 import shutil
@@ -98,6 +99,8 @@ class Mosquitto(Child):
         lines = (
             f"listener {self.port} {self.host}",
             "allow_anonymous true",
+            # As root it would change its user, and with that outlive a killed test.
+            f"user {getpass.getuser()}",
             "persistence false",
             "max_queued_messages 0",
             "max_inflight_messages 0",

@@ -41,7 +41,7 @@ def test_every_format_is_in_the_readme() -> None:
 
 
 def test_every_path_is_in_the_readme() -> None:
-    table = README.partition("## Use it")[2].partition("Tokens are")[0]
+    table = README.partition("## Use it")[2].partition("Logins are")[0]
     named = set(re.findall(r"`([A-Z]+) (/[^`]*)`", table))
     assert named == described() | {("GET", "/metrics")}
 

@@ -43,7 +43,7 @@ class Office:
 
     def __init__(self, locations: str, registry: str, clock: Callable[[], int]) -> None:
         self.clock = clock
-        self.floor = Floor(TENANT, small_plan())
+        self.floor = Floor(TENANT, small_plan(), realms={"corp", "corp.tld", "guest"})
         self.directory = Directory()
         self.locations = Locations(locations, timeout_s=2)
         self.registry = Registry(registry, timeout_s=2)
@@ -130,6 +130,13 @@ async def test_opting_in_twice_changes_devices_and_keeps_the_subject(
     admit = office.floor.consent.admit
     assert admit(Identity(device="a483e7445566")) >= 0
     assert admit(Identity(device="a483e7112233")) == -1
+
+
+async def test_a_change_of_devices_drops_no_move_that_waits(office: Office) -> None:
+    person = await office.people.opt_in(TENANT, "ada", "Ada", None)
+    move = office.floor.moves[person.subject] = office.move(person.subject)
+    await office.people.opt_in(TENANT, "ada", "Ada", ("a483e7445566",))
+    assert office.floor.moves == {person.subject: move}
 
 
 async def test_a_device_of_somebody_else_is_refused_and_nothing_changes(

@@ -17,7 +17,7 @@ from engine.model import Sighting
 from engine.spelling import canonical_address, canonical_login
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from engine.model import Identity, Observation, Person
 
@@ -29,9 +29,13 @@ class Consent:
     """The people of one tenant who opted in, as the hot path asks for them.
 
     Bounded by the registry: a few rows for each person in it.
+
+    Args:
+        realms: See `spelling.canonical_login`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, realms: Collection[str] = ()) -> None:
+        self._realms = realms
         self._row_by_login: dict[str, int] = {}
         self._row_by_device: dict[str, int] = {}
         self._named_by_subject: dict[int, dict[str, int]] = {}
@@ -72,7 +76,7 @@ class Consent:
         if login:
             row = self._row_by_login.get(login)
             if row is None:
-                row = self._row_by_login.get(canonical_login(login))
+                row = self._row_by_login.get(canonical_login(login, self._realms))
             if row is None:
                 return -1
             return self._named(row, device) if device else row

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import re
 from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING
@@ -93,6 +94,14 @@ def is_from_here(address: str | None, host: str) -> bool:
     if isinstance(found, IPv6Address) and found.ipv4_mapped is not None:
         found = found.ipv4_mapped
     return found.is_loopback and _LOCAL_HOST.fullmatch(host) is not None
+
+
+def may_scrape(scope: Scope, secret: bytes | None) -> bool:
+    """Return whether a request comes from this machine, or with the secret."""
+    sent = authorization(scope)
+    if secret is not None and sent is not None and sent[:7].lower() == _BEARER:
+        return hmac.compare_digest(sent[7:].strip(), secret)
+    return is_from_here(*_peer_and_host(scope))
 
 
 def _peer_and_host(scope: Scope) -> tuple[str | None, str]:

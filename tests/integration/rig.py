@@ -79,6 +79,7 @@ secret_file = "globex.secret"
 
 [[tenant]]
 id = "acme"
+realms = ["corp"]
 plan = "plan.geojson"
 access_points = "access-points.csv"
 sensors = "sensors.csv"

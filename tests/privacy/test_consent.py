@@ -13,7 +13,7 @@ SEEN = Observation(ObservationKind.JOINED, "ap-1", 1_000)
 
 
 def view(*people: Person) -> Consent:
-    consent = Consent()
+    consent = Consent({"corp", "corp.tld"})
     for person in people:
         consent.grant(person)
     return consent
@@ -27,6 +27,11 @@ def who(consent: Consent, identity: Identity) -> str | None:
 @pytest.mark.parametrize("login", ["ada", "ADA", " ada ", "CORP\\Ada", "ada@corp.tld"])
 def test_a_login_is_known_in_every_spelling(login: str) -> None:
     assert who(view(ADA, BOB), Identity(login=login)) == "s-ada"
+
+
+@pytest.mark.parametrize("login", ["ada@elsewhere.tld", "OTHER\\ada", "ada@corp@x"])
+def test_a_visitor_of_another_realm_is_not_our_person(login: str) -> None:
+    assert who(view(ADA, BOB), Identity(login=login)) is None
 
 
 @pytest.mark.parametrize(

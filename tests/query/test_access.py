@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from engine.query.access import authorization, is_from_here
+from engine.query.access import authorization, is_from_here, may_scrape
 
 
 @pytest.mark.parametrize(
@@ -58,3 +58,28 @@ def test_two_authorization_headers_are_none_that_counts(
     scope: Any = {"headers": headers}
 
     assert authorization(scope) == found
+
+
+@pytest.mark.parametrize(
+    ("address", "sent", "allowed"),
+    [
+        ("127.0.0.1", None, True),
+        ("192.0.2.1", None, False),
+        ("192.0.2.1", b"Bearer s3cret", True),
+        ("192.0.2.1", b"Bearer other", False),
+        ("192.0.2.1", b"Basic s3cret", False),
+        ("127.0.0.1", b"Bearer other", False),
+    ],
+)
+def test_metrics_are_for_this_machine_or_the_bearer_of_the_secret(
+    address: str,
+    sent: bytes | None,
+    allowed: bool,  # noqa: FBT001 - a column of the table
+) -> None:
+    headers = [(b"host", b"localhost:8080")]
+    if sent is not None:
+        headers.append((b"authorization", sent))
+    scope: Any = {"client": (address, 1), "headers": headers}
+    assert may_scrape(scope, b"s3cret") is allowed
+    if sent is None:
+        assert may_scrape(scope, None) is allowed
