@@ -171,7 +171,7 @@ class Tenant(_Settings, frozen=True, kw_only=True):
     access_points: Path | None = None
     sensors: Path | None = None
     realms: tuple[str, ...] = ()
-    """Its own domains and realms: in `DOMAIN\\user` and `user@realm` they are left out."""
+    """Its own domains and realms, left out of `DOMAIN\\user` and `user@realm`."""
     sources: tuple[Source, ...] = field(default=(), name="source")
 
 
