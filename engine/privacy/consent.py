@@ -11,6 +11,7 @@ tell a phone from a laptop without an address; they are reused after a withdrawa
 
 from __future__ import annotations
 
+from array import array
 from typing import TYPE_CHECKING
 
 from engine.model import Sighting
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
     from engine.model import Identity, Observation, Person
+
+_ADDRESS_BITS = 48
 
 DEVICES_PER_LOGIN = 8
 """Unregistered devices told apart for one login; further ones count as the login."""
@@ -38,9 +41,12 @@ class Consent:
         self._realms = realms
         self._row_by_login: dict[str, int] = {}
         self._row_by_device: dict[str, int] = {}
-        self._named_by_subject: dict[int, dict[str, int]] = {}
-        """Rows of devices that came with a login, in the spellings that came, for each
-        subject. Never asked without the login: the device may be anybody's tomorrow."""
+        self._row_by_named: dict[int, int] = {}
+        """Rows of unregistered devices that came with a login, by subject and address
+        in one number. Never asked by address alone: one that once came with a login may
+        be anybody's tomorrow."""
+        self._named_address = array("q")
+        """By row: the address under which it stands there, or -1."""
         self._subject_by_row: list[int] = []
         self._rows_by_subject: list[list[int]] = []
         self._ids: list[str] = []
@@ -134,7 +140,11 @@ class Consent:
         for device in person.devices:
             if self._row_by_device.get(device) in rows:
                 del self._row_by_device[device]
-        self._named_by_subject.pop(subject, None)
+        for row in rows:
+            address = self._named_address[row]
+            if address >= 0:
+                del self._row_by_named[subject << _ADDRESS_BITS | address]
+                self._named_address[row] = -1
         self._rows_by_subject[subject] = []
         self._ids[subject] = ""
         self._free_subjects.append(subject)
@@ -143,27 +153,22 @@ class Consent:
 
     def _named(self, login_row: int, device: str) -> int:
         """Return the row of the device that a source named together with a login."""
-        subject = self._subject_by_row[login_row]
-        named = self._named_by_subject.get(subject)
-        if named is None:
-            named = self._named_by_subject[subject] = {}
-        row = named.get(device)
-        return self._name(login_row, named, device) if row is None else row
-
-    def _name(self, login_row: int, named: dict[str, int], device: str) -> int:
-        """Give a row to a device in this spelling, registered by its owner or not."""
         address = canonical_address(device)
-        if address is None or len(named) >= 2 * DEVICES_PER_LOGIN:
+        if address is None:
             return login_row
         subject = self._subject_by_row[login_row]
         row = self._row_by_device.get(address)
-        if row is None or self._subject_by_row[row] != subject:
-            row = named.get(address)
-            if row is None:
-                if len(set(named.values())) >= DEVICES_PER_LOGIN:
-                    return login_row
-                row = self._new_row(subject)
-        named[address] = named[device] = row
+        if row is not None and self._subject_by_row[row] == subject:
+            return row
+        key = subject << _ADDRESS_BITS | int(address, 16)
+        row = self._row_by_named.get(key)
+        if row is not None:
+            return row
+        rows = self._rows_by_subject[subject]
+        if sum(self._named_address[row] >= 0 for row in rows) >= DEVICES_PER_LOGIN:
+            return login_row
+        row = self._row_by_named[key] = self._new_row(subject)
+        self._named_address[row] = int(address, 16)
         return row
 
     def _new_row(self, subject: int) -> int:
@@ -173,5 +178,6 @@ class Consent:
         else:
             row = len(self._subject_by_row)
             self._subject_by_row.append(subject)
+            self._named_address.append(-1)
         self._rows_by_subject[subject].append(row)
         return row
