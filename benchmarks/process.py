@@ -7,7 +7,6 @@ all on Unix sockets and the loopback address, all gone with this process.
 from __future__ import annotations
 
 import asyncio
-import getpass
 import os
 import shutil
 import sys
@@ -184,10 +183,7 @@ async def rig(day: Workload) -> AsyncIterator[Rig]:
     if redis_server is not None:
         locations = DebianRedis(redis_server, "locations")
         registry = DebianRedis(redis_server, "registry")
-    # Started by root it becomes another user, and with that forgets the kernel's
-    # promise to kill it with its parent.
-    stay = (f"user {getpass.getuser()}",)
-    broker = Broker() if mosquitto is None else Mosquitto(mosquitto, stay)
+    broker = Broker() if mosquitto is None else Mosquitto(mosquitto)
     with tempfile.TemporaryDirectory(prefix="livefloor-bench-") as folder:
         async with locations, registry, broker:
             made = Rig(day, broker, locations, registry, Path(folder))

@@ -87,8 +87,11 @@ class People:
         Raises:
             StoreAway: A store does not answer.
         """
-        for person in await self._registry.people(tenant):
-            self._welcome(tenant, person)
+        people = await self._registry.people(tenant)
+        self._directories[tenant].add_all(people)
+        for person in people:
+            self._person_by_login[tenant, person.login] = person
+            self._floors[tenant].consent.grant(person)
         await self._locations.seed(tenant, list(self._floors[tenant].consent))
 
     async def state(self, tenant: str, login: str) -> Person | None:

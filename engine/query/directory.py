@@ -36,14 +36,18 @@ class Directory:
     def __init__(self, people: Iterable[Person] = ()) -> None:
         self._person_by_subject: dict[str, Person] = {}
         self._entries: list[_Entry] = []
-        for person in people:
-            self._person_by_subject[person.subject] = person
-            self._entries.extend(_entries(person))
-        self._entries.sort()
+        self.add_all(people)
 
     def __len__(self) -> int:
         """Return how many people are in it."""
         return len(self._person_by_subject)
+
+    def add_all(self, people: Iterable[Person]) -> None:
+        """Let people be found who are not in it yet; sorted once for all of them."""
+        for person in people:
+            self._person_by_subject[person.subject] = person
+            self._entries.extend(_entries(person))
+        self._entries.sort()
 
     def add(self, person: Person) -> None:
         """Let a person be found; adding again changes the name."""
