@@ -125,9 +125,7 @@ class People:
                     tenant, login, devices or ()
                 )
             if person is None:
-                person = await self._registry.opt_in(
-                    tenant, login, name, devices or (), self._clock_ms()
-                )
+                person = await self._registered(tenant, login, name, devices or ())
             # What was withdrawn while the registry wrote stays withdrawn.
             if known is not None:
                 if self._person_by_login.get((tenant, login)) is not known:
@@ -140,6 +138,19 @@ class People:
             self._welcome(tenant, person)
             await self._admit(tenant, person.subject)
             return person
+
+    async def _registered(
+        self, tenant: str, login: str, name: str, devices: tuple[str, ...]
+    ) -> Person:
+        try:
+            return await self._registry.opt_in(
+                tenant, login, name, devices, self._clock_ms()
+            )
+        except StoreAway:
+            # It may be written all the same, and "no" is what was answered.
+            self._to_withdraw.add((tenant, login))
+            self._note()
+            raise
 
     async def opt_out(self, tenant: str, login: str) -> None:
         """Share no more, and erase the location in the same step.

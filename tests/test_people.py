@@ -209,8 +209,10 @@ async def test_an_opt_in_whose_answer_was_lost_can_be_withdrawn(
     with pytest.raises(StoreAway):
         await office.people.opt_in(TENANT, "ada", "Ada", None)
     assert len(await office.registry.people(TENANT)) == 1
+    assert office.people.unsettled == 1
     await office.people.opt_out(TENANT, "ada")
     assert await office.registry.people(TENANT) == []
+    assert office.people.unsettled == 0
     await office.people._registry.close()  # noqa: SLF001
 
 
