@@ -252,7 +252,6 @@ async def test_a_link_speaks_tls_and_trusts_only_whom_it_is_told(
         (
             f"certfile {authority.certificate}",
             f"keyfile {authority.key}",
-            "user root",  # who else may read files of a temporary folder
         )
     )
     await broker.start()
