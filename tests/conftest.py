@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, NoReturn
 
 import pytest
 import redis
+from hypothesis import HealthCheck, settings
 
 from engine.embedded import Broker, Child, Valkey, free_port
 from engine.errors import BrokerAway, DependencyError, StoreAway
@@ -29,6 +30,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 Role = Literal["locations", "registry"]
+
+# A busy machine is no fault of a rule: properties are judged by their result alone.
+settings.register_profile(
+    "engine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("engine")
 
 DEPLOY = Path(__file__).parent.parent / "deploy"
 
