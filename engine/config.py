@@ -38,7 +38,7 @@ class Server(_Settings, frozen=True, kw_only=True):
     """Put a TLS proxy in front before this leaves the machine."""
     port: Port = 8080
     metrics_secret_file: Path | None = None
-    """Bearer token for `/metrics` from other machines; without it they get none."""
+    """Bearer token for `/metrics`; without it they are for this machine alone."""
     origins: tuple[str, ...] = ()
     """Web origins besides our own that may open the live channel."""
     connections: Annotated[int, Meta(ge=1)] = 10_000

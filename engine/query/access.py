@@ -97,11 +97,15 @@ def is_from_here(address: str | None, host: str) -> bool:
 
 
 def may_scrape(scope: Scope, secret: bytes | None) -> bool:
-    """Return whether a request comes from this machine, or with the secret."""
-    sent = authorization(scope)
-    if secret is not None and sent is not None and sent[:7].lower() == _BEARER:
-        return hmac.compare_digest(sent[7:].strip(), secret)
-    return is_from_here(*_peer_and_host(scope))
+    """Return whether a request has the secret, or, without one, comes from here.
+
+    Where there is a secret it is always needed: a proxy on this machine would else lend
+    its address to everybody.
+    """
+    if secret is None:
+        return is_from_here(*_peer_and_host(scope))
+    sent = authorization(scope) or b""
+    return sent[:7].lower() == _BEARER and hmac.compare_digest(sent[7:].strip(), secret)
 
 
 def _peer_and_host(scope: Scope) -> tuple[str | None, str]:

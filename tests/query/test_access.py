@@ -63,15 +63,16 @@ def test_two_authorization_headers_are_none_that_counts(
 @pytest.mark.parametrize(
     ("address", "sent", "allowed"),
     [
-        ("127.0.0.1", None, True),
+        ("127.0.0.1", None, False),
         ("192.0.2.1", None, False),
+        ("127.0.0.1", b"Bearer s3cret", True),
         ("192.0.2.1", b"Bearer s3cret", True),
         ("192.0.2.1", b"Bearer other", False),
         ("192.0.2.1", b"Basic s3cret", False),
         ("127.0.0.1", b"Bearer other", False),
     ],
 )
-def test_metrics_are_for_this_machine_or_the_bearer_of_the_secret(
+def test_a_secret_for_the_metrics_is_always_needed(
     address: str,
     sent: bytes | None,
     allowed: bool,  # noqa: FBT001 - a column of the table
@@ -81,5 +82,4 @@ def test_metrics_are_for_this_machine_or_the_bearer_of_the_secret(
         headers.append((b"authorization", sent))
     scope: Any = {"client": (address, 1), "headers": headers}
     assert may_scrape(scope, b"s3cret") is allowed
-    if sent is None:
-        assert may_scrape(scope, None) is allowed
+    assert may_scrape(scope, None) is (address == "127.0.0.1")
