@@ -24,8 +24,10 @@ import msgspec
 import uvloop
 from litestar import Litestar, get
 
+from benchmarks.workload import all_moved
 from engine.embedded import Valkey
-from engine.model import Move, Person
+from engine.model import Person
+from engine.privacy.consent import Consent
 from engine.publish.hub import Hub
 from engine.publish.live import Live
 from engine.publish.server import serve
@@ -186,11 +188,15 @@ async def finder() -> AsyncIterator[tuple[Litestar, str]]:
         subjects = [subject(number) for number in range(PEOPLE)]
         await locations.seed(TENANT, subjects)
         observed_at_ms = now_ms() - 60_000
-        moves = [Move(one, observed_at_ms, "hq-1-north", 80, "ap") for one in subjects]
         for start in range(0, PEOPLE, 500):
-            await locations.write(TENANT, moves[start : start + 500])
-        directory = Directory(
-            Person(one, f"login-{one}", f"Name {one}", (), 0) for one in subjects
+            some = subjects[start : start + 500]
+            await locations.commit(TENANT, all_moved(some, observed_at_ms))
+        consent = Consent()
+        directory = Directory(consent)
+        directory.add_all(
+            consent.grant_all(
+                Person(one, f"login-{one}", f"Name {one}", (), 0) for one in subjects
+            )
         )
         search = Search(
             access=Access(office.authenticator),

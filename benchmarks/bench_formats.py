@@ -10,7 +10,6 @@ divide by it for the cost of one. `pytest benchmarks/bench_formats.py` measures,
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -19,11 +18,10 @@ import pytest
 from engine.ingest.formats import FORMATS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from pytest_benchmark.fixture import BenchmarkFixture
 
-    from engine.ingest.formats import Record
 
 NOW_MS = 1_772_442_000_000
 RECORDS = 1_000
@@ -147,42 +145,23 @@ every_case = pytest.mark.parametrize(
 )
 
 
-def stage_of(case: Case) -> Callable[[Record], object]:
-    form = FORMATS[case.format]
-    if case.stage.startswith("identify"):
-        assert form.identify is not None
-        return form.identify
-    if case.stage == "observe":
-        assert form.observe is not None
-        return partial(observed, form.observe)
-    assert form.read is not None
-    return partial(measured, form.read, case.topic)
-
-
-def observed(
-    observe: Callable[[Record, int], Sequence[object]], record: Record
-) -> Sequence[object]:
-    return observe(record, NOW_MS)
-
-
-def measured(
-    read: Callable[[Record, str, int], Sequence[object]], topic: str, record: Record
-) -> Sequence[object]:
-    return read(record, topic, NOW_MS)
-
-
 @every_case
 def bench_formats(benchmark: BenchmarkFixture, case: Case) -> None:
-    split = FORMATS[case.format].split
-    decode = stage_of(case)
+    form = FORMATS[case.format]
+    stage = getattr(form, case.stage.partition("-")[0])
+    topics = [case.topic] * len(case.payloads)
+    refused: list[Exception] = []
 
     def run() -> list[object]:
-        return [decode(record) for body in case.payloads for record in split(body)]
+        records, whose = form.split(case.payloads, topics, refused.append)
+        found: list[object] = stage(records, whose, NOW_MS, refused.append)
+        return found
 
     describe(benchmark, case)
     found = benchmark(run)
     assert len(found) == RECORDS
     assert all(found)
+    assert not refused
 
 
 @every_case

@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from benchmarks.workload import all_moved
 from engine.embedded import Valkey
-from engine.model import Move
 from engine.occupancy import ROW
 from engine.store.locations import Locations
 
 if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture
 
+    from engine.model import Moves
     from engine.store.locations import Written
 
 TENANT = "acme"
@@ -36,9 +37,8 @@ def bench_commit(benchmark: BenchmarkFixture, moves: int) -> None:
     start_ms = time.time_ns() // 1_000_000 - 60_000
     stamps = iter(range(start_ms, start_ms + 60_000))
 
-    def batch() -> tuple[tuple[list[Move]], dict[str, object]]:
-        at_ms = next(stamps)
-        return ([Move(one, at_ms, "hq-1-north", 80, "ap") for one in subjects],), {}
+    def batch() -> tuple[tuple[Moves], dict[str, object]]:
+        return (all_moved(subjects, next(stamps)),), {}
 
     with asyncio.Runner() as runner:
         server = Valkey("locations")
@@ -47,7 +47,7 @@ def bench_commit(benchmark: BenchmarkFixture, moves: int) -> None:
         runner.run(locations.seed(TENANT, subjects))
         spent: list[float] = []
 
-        def commit(new: list[Move]) -> Written:
+        def commit(new: Moves) -> Written:
             start = time.process_time()
             written = runner.run(locations.commit(TENANT, new, keys, rows))
             spent.append(time.process_time() - start)

@@ -43,10 +43,10 @@ def bench_path(
         seconds.clear()
 
     def run() -> None:
-        find = sites[0].routes["main"].find
+        sort = sites[0].routes["main"].sort
         pipeline = Pipeline(lambda stage, s: seconds.update({stage: s}))
         for some in batches:
-            pipeline.run(some, find, day.now_ms)
+            pipeline.run(sort(some), day.now_ms)
 
     rounds = 1 if benchmark.disabled else ROUNDS
     benchmark.pedantic(run, setup=fresh, rounds=rounds)  # type: ignore[no-untyped-call]
@@ -58,4 +58,4 @@ def bench_path(
         outcomes.update(stream.tally.by_outcome)
     assert outcomes.total() == len(messages)
     assert outcomes[Outcome.DISPOSED] == day.expected().disposed
-    assert len(sites[0].floors[TENANT].moves) == day.expected().people
+    assert sites[0].floors[TENANT].presence.waiting == day.expected().people

@@ -93,7 +93,7 @@ class Intake:
         self.floor: Floor = site.floors[TENANT]
         self.site = site
         self._now_ms = now_ms
-        self._find = site.routes["main"].find
+        self._sort = site.routes["main"].sort
         self._pipeline = Pipeline(metrics.timed)
         self.committer = Committer(
             site.floors.values(), locations, clock_ms=lambda: now_ms, metrics=metrics
@@ -110,7 +110,7 @@ class Intake:
         self.wire.written = 0
 
     def _sink(self, messages: Sequence[Message], receipt: Receipt) -> None:
-        self._pipeline.run(messages, self._find, self._now_ms)
+        self._pipeline.run(self._sort(messages), self._now_ms)
         self.committer.add(receipt)
 
     async def take(self, stream: Sequence[bytes], messages: int) -> None:
@@ -237,7 +237,7 @@ async def check(day: Workload, intake: Intake, url: str) -> None:
     assert outcomes[Outcome.INVALID] == outcomes[Outcome.LATE] == 0, outcomes
     assert intake.wire.written == ACK_BYTES * len(day.messages)
     assert intake.meter.outstanding == 0
-    assert not intake.floor.moves
+    assert not intake.floor.presence.waiting
     assert not intake.floor.dirty
     async with redis.asyncio.Redis.from_url(url) as client:
         places = [key async for key in client.scan_iter("lf:*:place:*", 1_000)]

@@ -15,27 +15,20 @@ from __future__ import annotations
 
 import gc
 import tracemalloc
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import msgspec
 import numpy as np
 import uvloop
 
 from benchmarks.results import Result
-from engine.ingest.formats import FORMATS, base_of
+from engine.ingest.formats import FORMATS
 from engine.ingest.routing import Routes
-from engine.model import (
-    Fix,
-    Identity,
-    Observation,
-    ObservationKind,
-    Person,
-    ReadingKind,
-)
+from engine.model import Outcome, Person, ReadingKind
 from engine.people import People
-from engine.pipeline import Floor, Route, Stream
+from engine.pipeline import Floor, Pipeline, Route, Stream
 from engine.query.directory import Directory
-from engine.space import Binding, Kind, Plan, Space
+from engine.space import AccessPoint, Binding, Kind, Plan, Space
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -113,7 +106,7 @@ def channels(number: int) -> dict[str, float]:
     stream_bytes = scale.added()
     routes: Routes[Route] = Routes()
     for stream, (_, topics) in zip(streams, SOURCES.values(), strict=True):
-        routes.add(topics, Route(stream, len(base_of(topics))))
+        routes.add(topics, Route(stream, topics))
     for topic in _topics(number):
         assert routes.find(topic) is not None
     route_bytes = scale.added()
@@ -200,8 +193,8 @@ def people(number: int) -> dict[str, float]:
     """Return the bytes for each person, by part."""
     registry, store = _Registry(number), _Locations()
     scale = Scale()
-    floor = Floor(TENANT, plan(10))
-    directory = Directory()
+    floor = Floor(TENANT, plan(10), access_points={"hq-1-ap-01": AccessPoint(2, 80)})
+    directory = Directory(floor.consent)
     everybody = People(
         floors={TENANT: floor},
         directories={TENANT: directory},
@@ -210,51 +203,65 @@ def people(number: int) -> dict[str, float]:
         lookups=cast("Lookups", None),
         clock_ms=lambda: NOW_MS,
     )
+    route = Route(Stream(name="wifi", floor=floor, form=FORMATS["livefloor"]))
+    pipeline = Pipeline(lambda _stage, _seconds: None)
     scale.added()
     uvloop.run(everybody.load(TENANT))
     loaded = scale.added()
-    assert store.seeded == len(directory) == number
-    for n in range(number):
-        login = _login(n)
-        for maker in ("a4:83:e7", "f2:00:00"):
-            tail = f"{n >> 16:02x}:{n >> 8 & 255:02x}:{n & 255:02x}"
-            _seen(floor, Identity(login, f"{maker}:{tail}"))
-    seen = scale.added()
+    assert store.seeded == len(floor.consent) == number
+    for start in range(0, number, 500):
+        rows = range(start, min(start + 500, number))
+        seen = [Seen(body) for n in rows for body in _associations(n)]
+        pipeline.run({route: seen}, NOW_MS)
+    assert floor.presence.waiting == number
+    while floor.presence.waiting:
+        floor.presence.take(2_000)
+    seen_bytes = scale.added()
     scale.end()
-    assert sum(1 for _ in floor.presence.moves()) == number
+    assert route.stream.tally.by_outcome[Outcome.APPLIED] == 2 * number
     return {
-        "total": (loaded + seen) / number,
+        "total": (loaded + seen_bytes) / number,
         "at_start": loaded / number,
-        "once_seen_with_two_devices": seen / number,
+        "once_seen_with_two_devices": seen_bytes / number,
         **_parts(number),
     }
 
 
-def _seen(floor: Floor, identity: Identity) -> None:
-    """Let somebody join, as the pipeline does, in the space that is the third."""
-    row = floor.consent.admit(identity)
-    assert row >= 0
-    joined = Observation(ObservationKind.JOINED, "hq-1-ap-01", NOW_MS, f"{row:x}-1")
-    subject, device, seen = floor.consent.sighting(row, joined)
-    fix = Fix(subject, device, seen.kind, seen.ap, 2, 80, NOW_MS, seen.session)
-    floor.presence.settle(fix, NOW_MS)
+class Seen(NamedTuple):
+    """A message as a link hands it over."""
+
+    payload: bytes
+    topic: str = "acme/wifi"
+    retain: bool = False
+
+
+def _associations(n: int) -> Iterator[bytes]:
+    """Yield that somebody joined with the device that is registered, and another."""
+    for maker in ("a4:83:e7", "f2:00:00"):
+        tail = f"{n >> 16:02x}:{n >> 8 & 255:02x}:{n & 255:02x}"
+        yield msgspec.json.encode(
+            {
+                "login": _login(n),
+                "device": f"{maker}:{tail}",
+                "ap": "hq-1-ap-01",
+                "at": NOW_MS,
+                "session": f"{n:x}-{maker[0]}",
+            }
+        )
 
 
 def _parts(number: int) -> dict[str, float]:
-    """Return what each part costs alone, over people who are there already."""
-    scale = Scale()
+    """Return what each part costs alone at the start."""
     found = list(_people(number))
-    parts = {"person": scale.added()}
-    floor = Floor(TENANT, plan(10))
-    for person in found:
-        floor.consent.grant(person)
-    parts["consent"] = scale.added()
-    directory = Directory(found)
+    consent = Floor(TENANT, plan(10)).consent
+    scale = Scale()
+    consent.grant_all(found)
+    parts = {"consent": scale.added()}
+    directory = Directory(consent)
+    directory.add_all(range(number))
     parts["directory"] = scale.added()
-    by_login = {(TENANT, person.login): person for person in found}
-    parts["by_login"] = scale.added()
     scale.end()
-    assert len(by_login) == len(directory) == len(floor.consent)
+    assert len(directory.search(_login(0).replace(".", " "))) == 1
     return {f"of_it_{name}": size / number for name, size in parts.items()}
 
 

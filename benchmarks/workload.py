@@ -17,7 +17,7 @@ import mqtt5
 import msgspec
 
 from engine import config
-from engine.model import Identity, Person
+from engine.model import Identity, Moves, Person
 from engine.simulate.messages import feeds
 from engine.simulate.scenario import Scenario
 from engine.simulate.workload import workload
@@ -175,6 +175,19 @@ class Workload:
             else:
                 seen.add(subject)
         return Expected(disposed, len(seen))
+
+
+def all_moved(subjects: Sequence[str], observed_at_ms: int) -> Moves:
+    """Return that everybody was seen in one space at one time."""
+    number = len(subjects)
+    return Moves(
+        list(subjects),
+        [observed_at_ms] * number,
+        ["hq-1-north"] * number,
+        [80] * number,
+        ["ap"] * number,
+        [0] * number,
+    )
 
 
 def packets(messages: Sequence[tuple[str, bytes]]) -> Iterator[bytes]:

@@ -60,6 +60,7 @@ if TYPE_CHECKING:
 
     from engine.config import Config
     from engine.ingest.mqtt import Message, Receipt
+    from engine.pipeline import Routed
     from engine.query.auth import Authenticator
     from engine.query.http import Routes
 
@@ -139,7 +140,9 @@ class Engine:
             clock_ms=now_ms,
             metrics=self._metrics,
         )
-        self._directories = {tenant: Directory() for tenant in site.floors}
+        self._directories = {
+            tenant: Directory(floor.consent) for tenant, floor in site.floors.items()
+        }
         self.people = People(
             floors=site.floors,
             directories=self._directories,
@@ -161,7 +164,7 @@ class Engine:
             Link(
                 name=name,
                 terms=terms,
-                sink=partial(self._sink, site.routes[name].find),
+                sink=partial(self._sink, site.routes[name].sort),
                 protocol=protocol[name],
             )
             for name, terms in site.terms.items()
@@ -179,7 +182,7 @@ class Engine:
         )
         self._app = create_app(self._nouns(), version=VERSION)
         self._tick_s = self._metrics.histogram("engine_tick_seconds").observe
-        gauges.register_intake(self._metrics, site, self._links, self._pipeline)
+        gauges.register_intake(self._metrics, site, self._links)
         gauges.register_stores(self._metrics, self._committer, self.people)
         gauges.register_publish(self._metrics, self._hub, self._live)
 
@@ -239,11 +242,11 @@ class Engine:
 
     def _sink(
         self,
-        find: Callable[[str], Route | None],
+        sort: Callable[[Sequence[Message]], Routed],
         messages: Sequence[Message],
         receipt: Receipt,
     ) -> None:
-        self._pipeline.run(messages, find, now_ms())
+        self._pipeline.run(sort(messages), now_ms())
         self._committer.add(receipt)
 
     async def accept(
@@ -256,8 +259,8 @@ class Engine:
             StoreAway: Redis is away; the sender should try again.
         """
         del content_type  # every format tells its encodings apart by itself
-        route = Route(self.site.streams[tenant, source], 0)
-        reason = self._pipeline.run([_Posted(body)], lambda _: route, now_ms())
+        route = Route(self.site.streams[tenant, source])
+        reason = self._pipeline.run({route: [_Posted(body)]}, now_ms())
         if reason is not None:
             refusal = next(r for r in InputError.__subclasses__() if r.reason == reason)
             raise refusal("the body does not fit the format of this source")
@@ -303,9 +306,9 @@ class Engine:
             if beat % PING_BEATS == 0:
                 await self._ping()
             for floor in self.site.floors.values():
-                floor.confirm(now_ms())
+                floor.presence.confirm(now_ms())
                 if beat % EXPIRE_BEATS == 0:
-                    floor.presence.expire(now_ms())
+                    floor.expire(now_ms())
             self._committer.visit()
             self._watch()
 

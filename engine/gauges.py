@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from engine.ingest.mqtt import Link
     from engine.metrics import Metrics
     from engine.people import People
-    from engine.pipeline import Pipeline
     from engine.publish.hub import Hub
     from engine.publish.live import Live
     from engine.publish.server import Listener
@@ -21,14 +20,15 @@ if TYPE_CHECKING:
 CUTS = ("answer", "body", "first_byte", "headers", "idle")
 
 
-def register_intake(
-    metrics: Metrics, site: Site, links: Iterable[Link], pipeline: Pipeline
-) -> None:
+def register_intake(metrics: Metrics, site: Site, links: Iterable[Link]) -> None:
     """Show what comes in: sources and broker links."""
     for (tenant, source), stream in site.streams.items():
         tally = stream.tally
         metrics.register_source(tenant, source, tally.by_outcome, tally.by_reason)
-    metrics.register("engine_unrouted_messages_total", lambda: pipeline.unrouted)
+    routes = site.routes.values()
+    metrics.register(
+        "engine_unrouted_messages_total", lambda: sum(one.unrouted for one in routes)
+    )
     for link in links:
         _register_link(metrics, link)
 

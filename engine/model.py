@@ -1,4 +1,4 @@
-"""The nouns that travel: Observation, Sighting, Fix, Move, Reading, Snapshot, Delta.
+"""The nouns that travel: Observation, Sightings, Fixes, Moves, Reading, Delta, ….
 
 Each is frozen. A singular name is one thing; a plural is a batch in columns. Who may
 make which is a rule (`tests/test_architecture.py` walks the syntax trees):
@@ -42,12 +42,12 @@ class Identity(msgspec.Struct, frozen=True, gc=False):
     device: str | None = None
 
 
-class ObservationKind(IntEnum):
-    """What a device did at an access point."""
+class ObservationKind(StrEnum):
+    """What a device did at an access point; spelled as in livefloor's own JSON."""
 
-    JOINED = 1
+    JOINED = "joined"
     """Associated, roamed here, or reported as still associated."""
-    LEFT = 2
+    LEFT = "left"
     """The association with the named access point (or session) ended."""
 
 
@@ -109,42 +109,47 @@ class Reading(msgspec.Struct, frozen=True, gc=False):
     flags: int = 0
 
 
-class Sighting(NamedTuple):
-    """An observation that consent let through: opaque from here on.
+class Sightings(NamedTuple):
+    """Observations that consent let through: opaque from here on. Columns.
 
     Attributes:
-        subject: Row of the subject in the consent view (a number without meaning).
+        subject: Row of each subject in the consent view (a number without meaning).
         device: Row of the subject's device or login: tells two devices apart.
         observation: What was seen.
     """
 
-    subject: int
-    device: int
-    observation: Observation
+    subject: list[int]
+    device: list[int]
+    observation: list[Observation]
 
 
-class Fix(NamedTuple):
-    """A sighting placed.
+class Placement(NamedTuple):
+    """Where an access point puts those whom it sees.
 
     Attributes:
-        subject: Row of the subject.
-        device: Row of the device.
-        kind: Joined or left.
-        ap: The access point that saw it.
+        ap: Row of the access point in the tenant's table, -1 for one not in it.
         space: Index of the space in the tenant's plan.
         confidence: Percent, how likely the space is right.
-        observed_at_ms: When it was seen.
-        session: The source's name for the association, where it has one.
     """
 
-    subject: int
-    device: int
-    kind: ObservationKind
-    ap: str
+    ap: int
     space: int
     confidence: int
-    observed_at_ms: int
-    session: str | None
+
+
+class Fixes(NamedTuple):
+    """Sightings placed. Columns.
+
+    Attributes:
+        subject, device: Rows, as in `Sightings`.
+        place: Where.
+        observation: What was seen: joined or left, when, in which session.
+    """
+
+    subject: list[int]
+    device: list[int]
+    place: list[Placement]
+    observation: list[Observation]
 
 
 class Outcome(StrEnum):
@@ -160,22 +165,25 @@ class Outcome(StrEnum):
     """Refused with an `InputError`; counted by its reason as well."""
 
 
-class Move(NamedTuple):
-    """A subject's last-known location to write, or (`space` None) to clear.
+class Moves(NamedTuple):
+    """Last-known locations of subjects to write, or (`space` None) to clear. Columns.
 
     Attributes:
-        subject: Opaque id of the subject: random, new at each opt-in.
+        subject: Opaque ids: random, new at each opt-in.
         observed_at_ms: Newest observation wins; the expiry runs from here.
-        space: Id of the space, or None: the subject left.
+        space: Ids of the spaces; None: the subject left.
         confidence: Percent.
-        ap: The access point; a stored location is cleared only where this is the same.
+        ap: The access points. A stored location that another one saw is not cleared,
+        seen_ms: unless it is not newer than this: when the association that ended was
+            last seen; 0 where nothing was known of it.
     """
 
-    subject: str
-    observed_at_ms: int
-    space: str | None
-    confidence: int
-    ap: str
+    subject: list[str]
+    observed_at_ms: list[int]
+    space: list[str | None]
+    confidence: list[int]
+    ap: list[str]
+    seen_ms: list[int]
 
 
 class Location(NamedTuple):

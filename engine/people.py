@@ -55,7 +55,6 @@ class People:
         self._locations = locations
         self._lookups = lookups
         self._clock_ms = clock_ms
-        self._person_by_login: dict[tuple[str, str], Person] = {}
         self._turn = asyncio.Lock()
         self._rounds = 0
         self.unsettled_since_ms: int | None = None
@@ -79,7 +78,7 @@ class People:
 
     def shares(self, tenant: str, login: str) -> bool:
         """Return whether a person shares now."""
-        return (tenant, self._login(tenant, login)) in self._person_by_login
+        return self._person(tenant, self._login(tenant, login)) is not None
 
     async def load(self, tenant: str) -> None:
         """Let everybody in who is in the registry; at start, before any message.
@@ -87,16 +86,14 @@ class People:
         Raises:
             StoreAway: A store does not answer.
         """
+        consent = self._floors[tenant].consent
         people = await self._registry.people(tenant)
-        self._directories[tenant].add_all(people)
-        for person in people:
-            self._person_by_login[tenant, person.login] = person
-            self._floors[tenant].consent.grant(person)
-        await self._locations.seed(tenant, list(self._floors[tenant].consent))
+        self._directories[tenant].add_all(consent.grant_all(people))
+        await self._locations.seed(tenant, list(consent))
 
     async def state(self, tenant: str, login: str) -> Person | None:
         """Return what is held about a person, None where they do not share."""
-        return self._person_by_login.get((tenant, self._login(tenant, login)))
+        return self._person(tenant, self._login(tenant, login))
 
     async def opt_in(
         self, tenant: str, login: str, name: str, devices: tuple[str, ...] | None
@@ -111,7 +108,7 @@ class People:
         if not login:
             raise BadRequest("the token names nobody: its sub has no user part")
         async with self._turn:
-            known = self._person_by_login.get((tenant, login))
+            known = self._person(tenant, login)
             if known is not None and devices in (None, known.devices):
                 return known
             # A withdrawal that the registry has not taken would give the old subject
@@ -127,14 +124,15 @@ class People:
             if person is None:
                 person = await self._registered(tenant, login, name, devices or ())
             # What was withdrawn while the registry wrote stays withdrawn.
-            if known is not None:
-                if self._person_by_login.get((tenant, login)) is not known:
-                    self._to_withdraw.add((tenant, login))
-                    return person
-                waiting = self._floors[tenant].moves.get(known.subject)
+            if known is not None and self._person(tenant, login) is None:
+                self._to_withdraw.add((tenant, login))
+                return person
+            if known is not None and person.subject == known.subject:
+                self._floors[tenant].change(person, self._clock_ms())
+                return person
+            if known is not None:  # the registry had lost them
                 self._dismiss(tenant, known)
-                if waiting is not None and person.subject == known.subject:
-                    self._floors[tenant].moves[known.subject] = waiting
+                await self._tell_locations()
             self._welcome(tenant, person)
             await self._admit(tenant, person.subject)
             return person
@@ -204,23 +202,27 @@ class People:
 
     def _close(self, tenant: str, login: str, subjects: set[tuple[str, str]]) -> bool:
         """Let nothing of a person pass from now on; return whether anything did."""
-        person = self._person_by_login.get((tenant, login))
+        person = self._person(tenant, login)
         if person is None:
             return False
         self._dismiss(tenant, person)
         subjects.add((tenant, person.subject))
-        self._to_forget.add((tenant, person.subject))
         return True
 
+    def _person(self, tenant: str, login: str) -> Person | None:
+        return self._floors[tenant].consent.person(login)
+
     def _welcome(self, tenant: str, person: Person) -> None:
-        self._person_by_login[tenant, person.login] = person
-        self._floors[tenant].consent.grant(person)
-        self._directories[tenant].add(person)
+        subject = self._floors[tenant].consent.grant(person)
+        self._directories[tenant].add(subject)
 
     def _dismiss(self, tenant: str, person: Person) -> None:
-        del self._person_by_login[tenant, person.login]
+        """Let nothing of a person pass, wait or be found; the store is told later."""
+        subject = self._floors[tenant].consent.subject_of(person.subject)
+        if subject is not None:
+            self._directories[tenant].remove(subject)
         self._floors[tenant].forget(person)
-        self._directories[tenant].remove(person.subject)
+        self._to_forget.add((tenant, person.subject))
 
     async def _admit(self, tenant: str, subject: str) -> None:
         try:

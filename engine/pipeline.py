@@ -2,24 +2,28 @@
 
 A plain function, with no await inside: no other task ever sees a batch half applied,
 and nothing raw outlives the call. What it leaves behind is state (presence, occupancy)
-and, for the committer, the newest move of each subject and the channels that changed.
+and, for the committer, the numbers of the subjects and channels with news.
+
+Each stage takes what a chunk brought for one source as columns: a call for each message
+costs more than most of what is done to it.
 """
 
 from __future__ import annotations
 
 from array import array
+from itertools import compress
 from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
 from engine.errors import BadTime, UnknownName
-from engine.ingest.formats import REFUSALS, reason_of
+from engine.ingest.formats import REFUSALS, base_of, reason_of
 from engine.locate.association import Association
-from engine.model import Move, Outcome, ReadingFlag, ReadingKind
+from engine.model import Outcome, ReadingFlag, ReadingKind
 from engine.occupancy import ROW, Occupancy
 from engine.presence import Presence
-from engine.privacy.consent import Consent
+from engine.privacy.consent import NOBODY, STRANGER, Consent
 from engine.space import Kind
 
 if TYPE_CHECKING:
@@ -33,7 +37,7 @@ if TYPE_CHECKING:
     )
 
     from engine.ingest.formats import Format, Record
-    from engine.model import Fix, Person, Reading, Sighting
+    from engine.model import Fixes, Identity, Person, Reading
     from engine.space import AccessPoint, Binding, Plan
 
 
@@ -99,9 +103,10 @@ class Channels:
         """The sources that the channels name."""
         return {source for source, _ in self._groups}
 
-    def key(self, channel: int) -> str:
-        """Return the name of a channel in the store: `source/kind/device[#channel]`."""
-        return self._prefixes[self._group[channel]] + self._names[channel]
+    def keys(self, channels: Iterable[int]) -> list[str]:
+        """Return their names in the store: `source/kind/device[#channel]`."""
+        prefixes, group, names = self._prefixes, self._group, self._names
+        return [prefixes[group[channel]] + names[channel] for channel in channels]
 
     def of(self, source: str) -> Iterator[tuple[ReadingKind, str, int]]:
         """Yield kind, name and number of every channel of a source."""
@@ -129,8 +134,8 @@ class Floor:
         realms: Realms and domains that are the tenant's own, in lower case.
 
     Attributes:
-        moves: Newest move by subject, at most one for each opted-in person.
-        dirty: Channels whose stored row changed, at most one for each channel.
+        dirty: Channels whose stored row changed, at most one for each channel; what of
+            people waits is in `presence`.
     """
 
     def __init__(  # noqa: PLR0913 - one tenant's whole description
@@ -155,6 +160,7 @@ class Floor:
         self.presence = Presence(
             self.consent,
             [space.id for space in plan.spaces],
+            self.locator.names,
             settle_ms=settle_ms,
             stale_ms=stale_ms,
             retention_ms=retention_ms,
@@ -170,7 +176,6 @@ class Floor:
             interval_ms=np.array([b.interval_ms for b in bindings], np.int64),
             stale_floor_ms=stale_floor_ms,
         )
-        self.moves: dict[str, Move] = {}
         self.dirty: set[int] = set()
 
     def restore(self, rows: Mapping[bytes, bytes]) -> int:
@@ -179,27 +184,32 @@ class Floor:
         Rows of channels that are no longer bound, or of another version, are passed by.
         """
         size = ROW.itemsize
+        keys = self.channels.keys(range(len(self.channels)))
         found = [
             (channel, row)
-            for channel in range(len(self.channels))
-            if len(row := rows.get(self.channels.key(channel).encode(), b"")) == size
+            for channel, key in enumerate(keys)
+            if len(row := rows.get(key.encode(), b"")) == size
         ]
         channels = np.array([channel for channel, _ in found], np.int32)
         self.occupancy.restore(channels, b"".join(row for _, row in found))
         return len(found)
 
-    def confirm(self, now_ms: int) -> None:
-        """Believe the returns that nothing contradicted; about once a second."""
-        for move in self.presence.confirm(now_ms):
-            self.moves[move.subject] = move
+    def expire(self, now_ms: int) -> None:
+        """Clear what is older than it may get; about once a minute."""
+        rows = self.presence.expire(now_ms)
+        self.consent.release([row for row in rows if row < self.consent.rows])
+
+    def change(self, person: Person, now_ms: int) -> None:
+        """Take over the devices that a person has now; what others saw of them ends."""
+        subject = self.consent.subject_of(person.subject)
+        if subject is not None:
+            self.presence.end(subject, self.consent.change(person), now_ms)
 
     def forget(self, person: Person) -> None:
         """Erase a person along the whole path: gate, presence, what waits."""
         subject = self.consent.subject_of(person.subject)
         if subject is not None:
-            rows = self.consent.withdraw(person)
-            self.presence.forget(subject, rows)
-        self.moves.pop(person.subject, None)
+            self.presence.forget(subject, self.consent.withdraw(person))
 
 
 class Stream:
@@ -216,54 +226,94 @@ class Stream:
         self.floor = floor
         self.form = form
         self.tally = Tally()
-        # What the hot path calls, bound once.
-        self.split = form.split
-        self.identify = form.identify
-        self.admit = floor.consent.admit
-        self._channel: dict[ReadingKind, dict[str, int]] = {k: {} for k in ReadingKind}
+        self.channel: list[dict[str, int]] = [{} for _ in range(max(ReadingKind) + 1)]
+        """Channels by kind, then by name."""
         self._rest_of: dict[str, tuple[int, ...]] = {}
         """Channels of a device below the device itself, where it has any."""
         for kind, known, channel in floor.channels.of(name):
-            self._channel[kind][known] = channel
+            self.channel[kind][known] = channel
             device, below, _ = known.partition("#")
             if below:
                 self._rest_of[device] = (*self._rest_of.get(device, ()), channel)
 
-    def channel(self, reading: Reading) -> int | None:
-        """Return the channel that a reading is bound to, None where it is to none."""
-        name = reading.device
-        if reading.channel:
-            name = _name(name, reading.channel)
-        return self._channel[reading.kind].get(name)
-
     def channels_of(self, device: str) -> tuple[int, ...]:
         """Return every channel of a device."""
-        own = (channels.get(device) for channels in self._channel.values())
+        own = (channels.get(device) for channels in self.channel)
         whole = [channel for channel in own if channel is not None]
         return (*whole, *self._rest_of.get(device, ()))
 
 
-class Route(NamedTuple):
+class Route:
     """Where the messages of one topic filter go.
 
-    Attributes:
+    Args:
         stream: Their source.
-        base: Characters that every topic of the filter begins with; see `base_of`.
+        topic_filter: As subscribed to; "" for a webhook.
     """
 
-    stream: Stream
-    base: int
+    __slots__ = ("_base", "_only", "stream")
+
+    def __init__(self, stream: Stream, topic_filter: str = "") -> None:
+        self.stream = stream
+        self._base = len(base_of(topic_filter))
+        wild = "+" in topic_filter or "#" in topic_filter
+        self._only = None if wild else topic_filter[self._base :]
+
+    def rests(self, messages: Sequence[Message]) -> list[str]:
+        """Return the topic of each message after the source's base."""
+        if self._only is not None:
+            return [self._only] * len(messages)
+        base = self._base
+        return [message.topic[base:] for message in messages]
 
 
-_APPLIED, _DISPOSED = Outcome.APPLIED, Outcome.DISPOSED
 _HEALTH = ReadingKind.HEALTH
 _RETAINED = int(ReadingFlag.RETAINED)
 """By a name of the module: through its class a member costs 0.15 µs each time."""
 
-_Admitted: TypeAlias = "tuple[Stream, int, Record]"
-"""A record about someone who opted in, with their device row: all that is decoded."""
-_Anonymous: TypeAlias = "tuple[Stream, Record, str, bool]"
-"""A record about no person, its topic after the base, and whether it was retained."""
+
+class _Refusals:
+    """Counts what is refused of a source, and remembers the last reason."""
+
+    __slots__ = ("_tally", "reason")
+
+    def __init__(self, tally: Tally) -> None:
+        self._tally = tally
+        self.reason: str | None = None
+
+    def __call__(self, error: Exception) -> None:
+        self.reason = self._tally.refuse(error)
+
+
+class _Part(NamedTuple):
+    """Messages of one source, all replayed by the broker or none of them."""
+
+    stream: Stream
+    payloads: list[bytes]
+    topics: list[str]
+    retained: bool
+
+
+class _Admitted(NamedTuple):
+    """Records about people who opted in: all that is decoded of people. Columns."""
+
+    stream: Stream
+    device: list[int]
+    records: list[Record]
+    topics: list[str]
+
+
+class _Anonymous(NamedTuple):
+    """Records about no person. Columns."""
+
+    stream: Stream
+    records: Sequence[Record]
+    topics: Sequence[str]
+    retained: bool
+
+
+Routed: TypeAlias = "Mapping[Route, Sequence[Message]]"
+"""The messages of a chunk, by where they go."""
 
 
 class Pipeline:
@@ -271,15 +321,8 @@ class Pipeline:
 
     def __init__(self, timed: Callable[[str, float], None]) -> None:
         self._timed = timed
-        self.unrouted = 0
-        """Messages that no stream wanted."""
 
-    def run(
-        self,
-        messages: Sequence[Message],
-        find: Callable[[str], Route | None],
-        now_ms: int,
-    ) -> str | None:
+    def run(self, routed: Routed, now_ms: int) -> str | None:
         """Take the messages of one chunk through every stage.
 
         Nothing a sender does raises here: what cannot be used is counted and dropped.
@@ -289,162 +332,175 @@ class Pipeline:
             whom it is about, or because of a reading. What is refused later does not
             show: the sender must not learn from an answer who has opted in.
         """
-        start = perf_counter()
-        admitted, anonymous, refused = self._decide(messages, find)
-        decided = perf_counter()
-        sightings = _observe(admitted, now_ms)
-        fixes = _place(sightings)
-        placed = perf_counter()
-        _settle(fixes, now_ms)
-        settled = perf_counter()
-        columns, unread = _read(anonymous, now_ms)
-        _count(columns, now_ms)
-        counted = perf_counter()
-        self._timed("decide", decided - start)
-        self._timed("place", placed - decided)
-        self._timed("settle", settled - placed)
-        self._timed("count", counted - settled)
-        return unread or refused
-
-    def _decide(  # noqa: C901 - the hot loop: a call costs more than a branch
-        self,
-        messages: Sequence[Message],
-        find: Callable[[str], Route | None],
-    ) -> tuple[list[_Admitted], list[_Anonymous], str | None]:
-        """Decode identities alone, and keep only who opted in and what is nobody's."""
-        refused: str | None = None
         admitted: list[_Admitted] = []
         anonymous: list[_Anonymous] = []
-        for message in messages:
-            topic = message.topic
-            route = find(topic)
-            if route is None:
-                self.unrouted += 1
-                continue
-            stream, base = route
-            try:
-                records = stream.split(message.payload)
-            except REFUSALS as error:
-                refused = stream.tally.refuse(error)
-                continue
-            identify = stream.identify
-            if identify is None:
-                rest, retained = topic[base:], message.retain
-                for record in records:
-                    anonymous.append((stream, record, rest, retained))  # noqa: PERF401 - mostly one
-                continue
-            for record in records:
-                try:
-                    identity = identify(record)
-                except REFUSALS as error:
-                    refused = stream.tally.refuse(error)
-                    continue
-                if identity.login is None and identity.device is None:
-                    anonymous.append((stream, record, topic[base:], message.retain))
-                    continue
-                if message.retain:
-                    # Of unknown age, and replayed at every connect: as "now" it would
-                    # renew a location for ever.
-                    refused = stream.tally.refuse(BadTime())
-                    continue
-                row = stream.admit(identity)
-                if row >= 0:
-                    admitted.append((stream, row, record))
-                else:
-                    stream.tally.by_outcome[_DISPOSED] += 1
-        return admitted, anonymous, refused
+        start = perf_counter()
+        refused = [
+            _decide(part, now_ms, admitted, anonymous) for part in _parts(routed)
+        ]
+        decided = perf_counter()
+        placed = [_place(one, now_ms) for one in admitted]
+        found = perf_counter()
+        for stream, fixes in placed:
+            _settle(stream, fixes, now_ms)
+        settled = perf_counter()
+        refused += [_count(one, now_ms) for one in anonymous]
+        counted = perf_counter()
+        self._timed("decide", decided - start)
+        self._timed("place", found - decided)
+        self._timed("settle", settled - found)
+        self._timed("count", counted - settled)
+        return next((reason for reason in reversed(refused) if reason), None)
 
 
-def _observe(
-    admitted: Sequence[_Admitted], now_ms: int
-) -> list[tuple[Stream, Sighting]]:
-    """Decode the rest of each admitted record; its identity ends here."""
-    sightings: list[tuple[Stream, Sighting]] = []
-    for stream, row, record in admitted:
-        assert stream.form.observe is not None  # noqa: S101 - it names people
+def _parts(routed: Routed) -> Iterator[_Part]:
+    """Take the messages apart into columns."""
+    for route, messages in routed.items():
+        kept = [message for message in messages if message.retain]
+        live = [m for m in messages if not m.retain] if kept else messages
+        for chosen, retained in ((live, False), (kept, True)):
+            if chosen:
+                payloads = [message.payload for message in chosen]
+                yield _Part(route.stream, payloads, route.rests(chosen), retained)
+
+
+def _decide(
+    part: _Part, now_ms: int, admitted: list[_Admitted], anonymous: list[_Anonymous]
+) -> str | None:
+    """Decode identities alone, and keep only who opted in and what is nobody's.
+
+    Returns:
+        Why a record was refused, the last if several were.
+    """
+    stream, payloads, topics, retained = part
+    refuse = _Refusals(stream.tally)
+    records, whose, identities = _identify(
+        stream.form, payloads, topics, now_ms, refuse
+    )
+    if identities is None:
+        anonymous.append(_Anonymous(stream, records, whose, retained))
+        return refuse.reason
+    if retained:
+        _refuse_people(identities, refuse)
+    rows = stream.floor.consent.admit(identities)
+    stream.tally.add(Outcome.DISPOSED, rows.count(STRANGER))
+    ours = [row >= 0 for row in rows]
+    if any(ours):
+        devices = [row for row in rows if row >= 0]
+        kept, topics = list(compress(records, ours)), list(compress(whose, ours))
+        admitted.append(_Admitted(stream, devices, kept, topics))
+    if NOBODY in rows:
+        free = [row == NOBODY for row in rows]
+        kept, topics = list(compress(records, free)), list(compress(whose, free))
+        anonymous.append(_Anonymous(stream, kept, topics, retained))
+    return refuse.reason
+
+
+def _identify(
+    form: Format,
+    payloads: Sequence[bytes],
+    topics: Sequence[str],
+    now_ms: int,
+    refuse: _Refusals,
+) -> tuple[Sequence[Record], Sequence[str], list[Identity | None] | None]:
+    """Return the records, the topic of each, and who each is about.
+
+    No identities: the format is about no person.
+    """
+    if form.quick is not None and form.fit(payloads):
         try:
-            observations = stream.form.observe(record, now_ms)
-        except REFUSALS as error:
-            stream.tally.refuse(error)
+            return payloads, topics, list(map(form.quick, payloads))
+        except REFUSALS:
+            pass  # at least one is not plain: all of them the long way
+    records, whose = form.split(payloads, topics, refuse)
+    if form.identify is None:
+        return records, whose, None
+    return records, whose, form.identify(records, whose, now_ms, refuse)
+
+
+def _refuse_people(identities: list[Identity | None], refuse: _Refusals) -> None:
+    """Take people out of what the broker replayed, whoever they are.
+
+    It is of unknown age, and replayed at every connect: as "now" it would renew a
+    location for ever.
+    """
+    for number, one in enumerate(identities):
+        if one is not None and (one.login is not None or one.device is not None):
+            refuse(BadTime())
+            identities[number] = None
+
+
+def _place(admitted: _Admitted, now_ms: int) -> tuple[Stream, Fixes]:
+    """Decode the rest of each record, and find where it is; its identity ends here."""
+    stream, devices, records, topics = admitted
+    observe, floor, refuse = stream.form.observe, stream.floor, stream.tally.refuse
+    assert observe is not None  # noqa: S101 - it names people
+    observations = observe(records, topics, now_ms, refuse)
+    sightings = floor.consent.sightings(devices, observations)
+    return stream, floor.locator.place(sightings, refuse)
+
+
+def _settle(stream: Stream, fixes: Fixes, now_ms: int) -> None:
+    """Let the fixes move their subjects."""
+    settled = stream.floor.presence.settle(fixes, now_ms)
+    stream.tally.add(Outcome.APPLIED, settled.applied)
+    stream.tally.add(Outcome.DUPLICATE, settled.duplicate)
+    stream.tally.add(Outcome.LATE, settled.late)
+
+
+def _count(  # noqa: C901 - the hot loop
+    anonymous: _Anonymous, now_ms: int
+) -> str | None:
+    """Decode readings and apply each to its channel; health is applied at once.
+
+    Returns:
+        Why a reading was refused, the last if several were.
+    """
+    stream, records, topics, retained = anonymous
+    if stream.form.read is None:
+        stream.tally.add(Outcome.DISPOSED, len(records))
+        return None
+    refuse = _Refusals(stream.tally)
+    channels: list[int] = []
+    values: list[int] = []
+    observed_ms: list[int] = []
+    flags: list[int] = []
+    channel_by_kind = stream.channel
+    for readings in stream.form.read(records, topics, now_ms, refuse):
+        if readings is None:
             continue
-        sighting = stream.floor.consent.sighting
-        sightings += [(stream, sighting(row, seen)) for seen in observations]
-    return sightings
-
-
-def _place(sightings: Iterable[tuple[Stream, Sighting]]) -> list[tuple[Stream, Fix]]:
-    """Find where each sighting is."""
-    fixes: list[tuple[Stream, Fix]] = []
-    for stream, sighting in sightings:
-        fix = stream.floor.locator.place(sighting)
-        if fix is None:
-            stream.tally.refuse(UnknownName())
-        else:
-            fixes.append((stream, fix))
-    return fixes
-
-
-def _settle(fixes: Iterable[tuple[Stream, Fix]], now_ms: int) -> None:
-    """Let each fix move its subject; the newest move of each waits for the store."""
-    for stream, fix in fixes:
-        floor = stream.floor
-        news = floor.presence.settle(fix, now_ms)
-        if isinstance(news, Move):
-            floor.moves[news.subject] = news
-            stream.tally.by_outcome[_APPLIED] += 1
-        else:
-            stream.tally.by_outcome[news] += 1
-
-
-class _Columns:
-    """The readings of one stream in a batch, as `Occupancy.apply` takes them."""
-
-    __slots__ = ("channels", "flags", "observed_ms", "values")
-
-    def __init__(self) -> None:
-        self.channels: list[int] = []
-        self.values: list[int] = []
-        self.observed_ms: list[int] = []
-        self.flags: list[int] = []
-
-
-def _read(
-    anonymous: Iterable[_Anonymous], now_ms: int
-) -> tuple[dict[Stream, _Columns], str | None]:
-    """Decode readings and find the channel of each; health is applied at once."""
-    columns: dict[Stream, _Columns] = {}
-    refused: str | None = None
-    for stream, record, topic, retained in anonymous:
-        if stream.form.read is None:
-            stream.tally.by_outcome[_DISPOSED] += 1
-            continue
-        try:
-            readings = stream.form.read(record, topic, now_ms)
-        except REFUSALS as error:
-            refused = stream.tally.refuse(error)
-            continue
-        own = columns.get(stream)
-        if own is None:
-            own = columns[stream] = _Columns()
         bound = not readings
         for reading in readings:
-            flags = reading.flags | _RETAINED if retained else reading.flags
-            if reading.kind is _HEALTH:
-                bound |= _set_health(stream, reading, flags, now_ms)
+            kind, name = reading.kind, reading.device
+            if kind is _HEALTH:
+                bound |= _set_health(stream, reading, now_ms, retained=retained)
                 continue
-            channel = stream.channel(reading)
+            if reading.channel:
+                name = _name(name, reading.channel)
+            channel = channel_by_kind[kind].get(name)
             if channel is not None:
                 bound = True
-                own.channels.append(channel)
-                own.values.append(reading.value)
-                own.observed_ms.append(reading.observed_at_ms)
-                own.flags.append(flags)
+                channels.append(channel)
+                values.append(reading.value)
+                observed_ms.append(reading.observed_at_ms)
+                flags.append(reading.flags)
         if not bound:
-            refused = stream.tally.refuse(UnknownName())
-    return columns, refused
+            refuse(UnknownName())
+    if channels:
+        if retained:
+            flags = [one | _RETAINED for one in flags]
+        floor = stream.floor
+        applied = floor.occupancy.apply(channels, values, observed_ms, flags, now_ms)
+        floor.dirty.update(applied.changed.tolist())
+        stream.tally.add(Outcome.APPLIED, applied.applied)
+        stream.tally.add(Outcome.DUPLICATE, applied.duplicate)
+        stream.tally.add(Outcome.LATE, applied.late)
+    return refuse.reason
 
 
-def _set_health(stream: Stream, reading: Reading, flags: int, now_ms: int) -> bool:
+def _set_health(
+    stream: Stream, reading: Reading, now_ms: int, *, retained: bool
+) -> bool:
     """Take in that a device is on or off; return whether it is bound to a space."""
     channels = stream.channels_of(reading.device)
     if channels:
@@ -454,21 +510,8 @@ def _set_health(stream: Stream, reading: Reading, flags: int, now_ms: int) -> bo
             bool(reading.value),
             reading.observed_at_ms,
             now_ms,
-            retained=bool(flags & _RETAINED),
+            retained=retained or bool(reading.flags & _RETAINED),
         )
         floor.dirty.update(changed.tolist())
         stream.tally.add(Outcome.APPLIED if len(changed) else Outcome.DUPLICATE)
     return bool(channels)
-
-
-def _count(columns: dict[Stream, _Columns], now_ms: int) -> None:
-    """Apply the readings of each stream to the occupancy of its floor."""
-    for stream, own in columns.items():
-        if own.channels:
-            applied = stream.floor.occupancy.apply(
-                own.channels, own.values, own.observed_ms, own.flags, now_ms
-            )
-            stream.floor.dirty.update(applied.changed.tolist())
-            stream.tally.add(Outcome.APPLIED, applied.applied)
-            stream.tally.add(Outcome.DUPLICATE, applied.duplicate)
-            stream.tally.add(Outcome.LATE, applied.late)

@@ -1,4 +1,4 @@
-"""Fix → Move: where each subject is now; which device leads, and no bouncing.
+"""Fixes → Moves: where each subject is now; which device leads, and no bouncing.
 
 Rules, each with its reason:
 
@@ -15,22 +15,30 @@ Rules, each with its reason:
   since: a place seen earlier than the departure would outlive its own 24 hours.
 
 State is a handful of numbers for each device row, in columns; nothing holds a past.
+What waits for the store is the number of a subject, never a place: `take` reads
+the place when it is about to be written, so nothing forgotten can be among it.
 """
 
 from __future__ import annotations
 
 from array import array
-from typing import TYPE_CHECKING, Protocol
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from engine.model import Fix, Move, ObservationKind, Outcome
+import numpy as np
+
+from engine.model import Moves, ObservationKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Sequence
+
+    from engine.model import Fixes, Placement
 
 _AWAY = -1
 _LEFT = ObservationKind.LEFT
-_APPLIED, _DUPLICATE, _LATE = Outcome.APPLIED, Outcome.DUPLICATE, Outcome.LATE
 """By a name of the module: through its class a member costs 0.15 µs each time."""
+_SESSION = 2**31 - 1
+"""A session is kept as so many bits of its hash: it is compared, never shown."""
 _BLOCK = 1024
 """Rows are added in blocks, so that growing stays rare and cheap."""
 
@@ -38,20 +46,53 @@ _BLOCK = 1024
 class Subjects(Protocol):
     """What presence asks of the consent view."""
 
-    def subject_id(self, subject: int, /) -> str:
-        """Return the opaque id of a subject's row."""
+    def subject_ids(self, subjects: Sequence[int], /) -> list[str]:
+        """Return the opaque id of each subject's row."""
 
     def rows_of(self, subject: int, /) -> Iterable[int]:
         """Return the device rows of a subject."""
 
 
-class Presence:
-    """Where the subjects of one tenant are. Bounded by the rows of the consent view."""
+class Settled(NamedTuple):
+    """What became of a batch of fixes.
 
-    def __init__(
+    Attributes:
+        applied: News, also about a device that does not lead.
+        duplicate: Known already.
+        late: Older than what is known, or than anything that may be kept; or the end of
+            an association that is not the present one.
+    """
+
+    applied: int
+    duplicate: int
+    late: int
+
+
+class _Claim(NamedTuple):
+    """A return that is not believed yet."""
+
+    subject: int
+    place: Placement
+    observed_at_ms: int
+
+
+class Presence:
+    """Where the subjects of one tenant are. Bounded by the rows of the consent view.
+
+    Args:
+        subjects: The consent view.
+        spaces: Ids of the spaces, by index.
+        aps: Names of the access points, by row.
+        settle_ms: How long a return is only claimed.
+        stale_ms: How long a silent device keeps the lead.
+        retention_ms: How old an observation may get.
+    """
+
+    def __init__(  # noqa: PLR0913 - what it names things by, and three times
         self,
         subjects: Subjects,
         spaces: Sequence[str],
+        aps: Sequence[str],
         *,
         settle_ms: int = 90_000,
         stale_ms: int = 900_000,
@@ -59,179 +100,250 @@ class Presence:
     ) -> None:
         self._subjects = subjects
         self._spaces = spaces
+        self._aps = aps
         self._settle_ms = settle_ms
         self._stale_ms = stale_ms
         self._retention_ms = retention_ms
         # Columns by device row: the association (access point, session, its time) …
-        self._ap: list[str | None] = []
-        self._session: list[str | None] = []
+        self._ap = array("i")
+        self._session = array("i")
         self._observed_ms = array("q")
-        # … the place that is believed, since when, and the two before it.
+        # … the place that is believed, since when, and the two before it. Of a device
+        # that left: no place, and when the association that ended was last seen.
         self._space = array("i")
         self._confidence = array("b")
         self._moved_ms = array("q")
         self._before = array("i")
         self._before_that = array("i")
-        self._claims: dict[int, Fix] = {}
+        self._claims: dict[int, _Claim] = {}
         """The first of the fixes that claim a return, by row; one a row at most."""
         # Column by subject: the leading device row.
         self._lead = array("i")
+        self._waiting: set[int] = set()
 
-    def settle(self, fix: Fix, now_ms: int) -> Move | Outcome:
-        """Return what to store, or what else became of the fix.
+    @property
+    def waiting(self) -> int:
+        """How many subjects have news for the store."""
+        return len(self._waiting)
 
-        `APPLIED` without a move is news about a device that does not lead.
-        """
-        row = fix.device
-        if row >= len(self._ap) or fix.subject >= len(self._lead):
-            self._grow(row, fix.subject)
-        observed_ms = fix.observed_at_ms
-        if (
-            observed_ms < self._observed_ms[row]
-            or observed_ms <= now_ms - self._retention_ms
-        ):
-            return _LATE
-        if fix.kind is _LEFT:
-            return self._leave(fix)
-        if observed_ms == self._observed_ms[row] and fix.ap == self._ap[row]:
-            return _DUPLICATE
-        self._ap[row] = fix.ap
-        self._session[row] = fix.session
-        self._observed_ms[row] = observed_ms
-        space = fix.space
-        if space == self._space[row]:
-            self._claims.pop(row, None)
-            self._confidence[row] = fix.confidence
-        elif space != self._before[row] and space != self._before_that[row]:
-            self._believe(fix)
-        else:
-            claim = self._claims.get(row)
-            if claim is None or claim.space != space:
-                self._claims[row] = fix
-            elif observed_ms - claim.observed_at_ms >= self._settle_ms:
-                self._believe(fix)
-        return self._lead_or_rest(fix.subject, row)
+    def settle(self, fixes: Fixes, now_ms: int) -> Settled:  # noqa: C901 - the hot loop
+        """Let each fix move its subject, in order of arrival."""
+        if fixes.device:
+            self._grow(max(fixes.device), max(fixes.subject))
+        horizon_ms = now_ms - self._retention_ms
+        aps, sessions, times = self._ap, self._session, self._observed_ms
+        spaces, before, before_that = self._space, self._before, self._before_that
+        leads, claims, moved = self._lead, self._claims, self._moved_ms
+        stale_ms = self._stale_ms
+        waits = self._waiting.add
+        applied = duplicate = 0
+        for subject, row, place, seen in zip(*fixes, strict=True):
+            observed_ms = seen.observed_at_ms
+            known_ms = times[row]
+            if observed_ms < known_ms or observed_ms <= horizon_ms:
+                continue
+            ap, space, confidence = place
+            session = seen.session
+            if seen.kind is _LEFT:
+                applied += self._leave(subject, row, ap, session, observed_ms)
+                continue
+            believed = spaces[row]
+            if observed_ms == known_ms and ap == aps[row] and believed != _AWAY:
+                duplicate += 1
+                continue
+            if space == believed:
+                if claims:
+                    claims.pop(row, None)
+                self._confidence[row] = confidence
+            elif space not in (before[row], before_that[row]) or self._is_due(
+                row, space, observed_ms
+            ):
+                self._believe(row, place, observed_ms)
+            else:
+                claim = claims.get(row)
+                if claim is None or claim.place.space != space:
+                    claims[row] = _Claim(subject, place, observed_ms)
+            aps[row] = ap
+            sessions[row] = hash(session) & _SESSION if session else 0
+            times[row] = observed_ms
+            applied += 1
+            lead = leads[subject]
+            if lead != row:
+                # As `_keeps_lead`, whose call would cost as much as the rest of this.
+                if lead != _AWAY and (
+                    times[lead] > observed_ms
+                    or (
+                        moved[lead] >= moved[row]
+                        and observed_ms - times[lead] < stale_ms
+                        and spaces[lead] != _AWAY
+                    )
+                ):
+                    continue
+                leads[subject] = row
+            waits(subject)
+        return Settled(applied, duplicate, len(fixes.device) - applied - duplicate)
 
-    def confirm(self, now_ms: int) -> list[Move]:
+    def confirm(self, now_ms: int) -> None:
         """Believe the returns that nothing has contradicted for `settle_ms`.
 
         To be called about once a second; costs as much as there are open claims.
         """
         due = [
-            claim
-            for claim in self._claims.values()
+            (row, claim)
+            for row, claim in self._claims.items()
             if now_ms - claim.observed_at_ms >= self._settle_ms
         ]
-        moves = []
-        for claim in due:
-            self._believe(claim)
-            news = self._lead_or_rest(claim.subject, claim.device)
-            if isinstance(news, Move):
-                moves.append(news)
-        return moves
+        for row, (subject, place, observed_ms) in due:
+            self._believe(row, place, observed_ms)
+            lead = self._lead[subject]
+            if lead in (row, _AWAY) or not self._keeps_lead(lead, row):
+                self._lead[subject] = row
+                self._waiting.add(subject)
 
-    def moves(self) -> Iterator[Move]:
-        """Yield where every subject is by what is known here, for an empty store."""
-        for subject, row in enumerate(self._lead):
-            if row != _AWAY and self._ap[row] is not None:
-                yield self._move(subject, row)
+    def take(self, limit: int) -> Moves:
+        """Return the newest move of at most so many subjects; they wait no more."""
+        if len(self._waiting) <= limit:  # a set that has been full stays large
+            waiting, self._waiting = self._waiting, set()
+        else:
+            waiting = set(islice(self._waiting, limit))
+            self._waiting -= waiting
+        times, leads = self._observed_ms, self._lead
+        pairs = [(subject, leads[subject]) for subject in waiting]
+        # One whose association has expired meanwhile has no news any more.
+        pairs = [(subject, row) for subject, row in pairs if row >= 0 and times[row]]
+        rows = [row for _, row in pairs]
+        spaces = [self._space[row] for row in rows]
+        aps, names = [self._ap[row] for row in rows], self._aps
+        return Moves(
+            self._subjects.subject_ids([subject for subject, _ in pairs]),
+            [times[row] for row in rows],
+            [None if space == _AWAY else self._spaces[space] for space in spaces],
+            [self._confidence[row] for row in rows],
+            [names[ap] if ap >= 0 else "" for ap in aps],
+            [
+                self._moved_ms[row] if space == _AWAY else 0
+                for row, space in zip(rows, spaces, strict=True)
+            ],
+        )
+
+    def give_back(self, subjects: Iterable[int]) -> None:
+        """Let the moves of subjects wait again: the store did not take them."""
+        self._waiting.update(subjects)
+
+    def tell_all(self) -> None:
+        """Let the place of everybody who is here wait: the store came back empty."""
+        self._waiting.update(
+            subject
+            for subject, row in enumerate(self._lead)
+            if row != _AWAY and self._space[row] != _AWAY
+        )
+
+    def end(self, subject: int, rows: Iterable[int], now_ms: int) -> None:
+        """End the associations of devices that are no longer the subject's."""
+        for row in rows:
+            if row < len(self._space) and self._space[row] != _AWAY:
+                now_ms = max(now_ms, self._observed_ms[row])
+                self._leave(subject, row, self._ap[row], None, now_ms)
 
     def forget(self, subject: int, rows: Iterable[int]) -> None:
         """Clear what is known of a subject; it and its rows may be given away."""
+        self._waiting.discard(subject)
         if subject < len(self._lead):
             self._lead[subject] = _AWAY
         for row in rows:
             if row < len(self._ap):
                 self._clear(row)
-                self._observed_ms[row] = 0
 
-    def expire(self, now_ms: int) -> None:
-        """Clear every association older than the retention time."""
-        horizon_ms = now_ms - self._retention_ms
-        for row, observed_ms in enumerate(self._observed_ms):
-            if 0 < observed_ms <= horizon_ms:
+    def expire(self, now_ms: int) -> Collection[int]:
+        """Clear every association older than the retention time.
+
+        Returns:
+            The rows of which nothing is known now.
+        """
+        old = np.frombuffer(self._observed_ms, np.int64) <= now_ms - self._retention_ms
+        leads = np.frombuffer(self._lead, np.int32)
+        # Its row may soon be somebody else's.
+        leads[(leads != _AWAY) & old[leads]] = _AWAY
+        rows: list[int] = np.flatnonzero(old).tolist()
+        for row in rows:
+            if self._observed_ms[row]:
                 self._clear(row)
-                self._observed_ms[row] = 0
+        return rows
 
-    def _believe(self, fix: Fix) -> None:
-        """Take the fix for the place of its device."""
-        row = fix.device
+    def _is_due(self, row: int, space: int, observed_ms: int) -> bool:
+        """Return whether a return was claimed long enough ago to be believed now."""
+        claim = self._claims.get(row)
+        return (
+            claim is not None
+            and claim.place.space == space
+            and observed_ms - claim.observed_at_ms >= self._settle_ms
+        )
+
+    def _believe(self, row: int, place: Placement, observed_ms: int) -> None:
+        """Take the place for that of the device."""
         self._claims.pop(row, None)
         self._before_that[row] = self._before[row]
         self._before[row] = self._space[row]
-        self._space[row] = fix.space
-        self._confidence[row] = fix.confidence
-        self._moved_ms[row] = fix.observed_at_ms
-
-    def _lead_or_rest(self, subject: int, row: int) -> Move | Outcome:
-        """Return the subject's move if this device leads, or takes the lead."""
-        lead = self._lead[subject]
-        if lead not in (row, _AWAY) and self._keeps_lead(lead, row):
-            return _APPLIED
-        self._lead[subject] = row
-        return self._move(subject, row)
+        self._space[row] = place.space
+        self._confidence[row] = place.confidence
+        self._moved_ms[row] = observed_ms
 
     def _keeps_lead(self, lead: int, row: int) -> bool:
         """Return whether `lead` still speaks for the subject when `row` reports."""
         seen_ms = self._observed_ms[row]
         return self._observed_ms[lead] > seen_ms or (
-            self._ap[lead] is not None
+            self._space[lead] != _AWAY
             and self._moved_ms[lead] >= self._moved_ms[row]
             and seen_ms - self._observed_ms[lead] < self._stale_ms
         )
 
-    def _leave(self, fix: Fix) -> Move | Outcome:
-        """End the association that the fix names, and no other."""
-        row, subject = fix.device, fix.subject
-        named = self._ap[row]
-        same_session = fix.session is not None and fix.session == self._session[row]
-        if named is not None and fix.ap != named and not same_session:
-            return _LATE
-        if named is not None:
+    def _leave(
+        self, subject: int, row: int, ap: int, session: str | None, observed_ms: int
+    ) -> bool:
+        """End the association that is named, and no other; return whether it was."""
+        if self._space[row] != _AWAY:
+            same = bool(session) and hash(session) & _SESSION == self._session[row]
+            if ap != self._ap[row] and not same:
+                return False
+            ap, seen_ms = self._ap[row], self._observed_ms[row]
             self._clear(row)
-        self._observed_ms[row] = fix.observed_at_ms
-        if self._lead[subject] not in (row, _AWAY):
-            return _APPLIED
-        self._lead[subject] = row
+            self._moved_ms[row] = seen_ms
+        # An association from before this process started is not known here: the store
+        # clears only where it holds the very access point.
+        self._ap[row] = ap
+        self._observed_ms[row] = observed_ms
+        if self._lead[subject] in (row, _AWAY):
+            self._lead[subject] = self._next_lead(subject, row)
+            self._waiting.add(subject)
+        return True
+
+    def _next_lead(self, subject: int, row: int) -> int:
+        """Return who leads after `row` has left: a device seen since, or it still."""
         since = [
             other
             for other in self._subjects.rows_of(subject)
-            if other < len(self._ap)
-            and self._ap[other] is not None
-            and self._observed_ms[other] >= fix.observed_at_ms
+            if other < len(self._space)
+            and self._space[other] != _AWAY
+            and self._observed_ms[other] >= self._observed_ms[row]
         ]
-        if since:
-            self._lead[subject] = max(since, key=self._moved_ms.__getitem__)
-            return self._move(subject, self._lead[subject])
-        # An association from before this process started is not known here (named is
-        # None): the store clears only where it holds the very access point.
-        subject_id = self._subjects.subject_id(subject)
-        return Move(subject_id, fix.observed_at_ms, None, 0, named or fix.ap)
-
-    def _move(self, subject: int, row: int) -> Move:
-        return Move(
-            self._subjects.subject_id(subject),
-            self._observed_ms[row],
-            self._spaces[self._space[row]],
-            self._confidence[row],
-            self._ap[row] or "",
-        )
+        return max(since, key=self._moved_ms.__getitem__, default=row)
 
     def _clear(self, row: int) -> None:
-        self._ap[row] = self._session[row] = None
-        for column in (self._space, self._before, self._before_that):
+        for column in (self._ap, self._space, self._before, self._before_that):
             column[row] = _AWAY
-        self._moved_ms[row] = 0
+        for column in (self._session, self._confidence):
+            column[row] = 0
+        self._moved_ms[row] = self._observed_ms[row] = 0
         self._claims.pop(row, None)
 
     def _grow(self, row: int, subject: int) -> None:
+        """Let the columns reach a device row and a subject row."""
         while row >= len(self._ap):
-            self._ap.extend([None] * _BLOCK)
-            self._session.extend([None] * _BLOCK)
+            for places in (self._ap, self._space, self._before, self._before_that):
+                places.extend([_AWAY] * _BLOCK)
             for times in (self._observed_ms, self._moved_ms):
                 times.extend([0] * _BLOCK)
-            for places in (self._space, self._before, self._before_that):
-                places.extend([_AWAY] * _BLOCK)
+            self._session.extend([0] * _BLOCK)
             self._confidence.extend([0] * _BLOCK)
         while subject >= len(self._lead):
             self._lead.extend([_AWAY] * _BLOCK)

@@ -10,7 +10,7 @@ from urllib.parse import quote, urlsplit
 
 from engine.config import secret
 from engine.errors import ConfigError
-from engine.ingest.formats import FORMATS, base_of
+from engine.ingest.formats import FORMATS
 from engine.ingest.mqtt import Credentials, Subscription, Terms, tls_context
 from engine.ingest.routing import Routes
 from engine.pipeline import Floor, Route, Stream
@@ -68,7 +68,7 @@ def build(config: settings.Config) -> Site:
                 routes = site.routes.setdefault(source.broker, Routes())
                 asked = subscriptions.setdefault(source.broker, [])
                 for topic in source.topics:
-                    route = Route(stream, len(base_of(topic)))
+                    route = Route(stream, topic)
                     routes.add(topic, route)
                     asked.append(Subscription(filter=topic, qos=source.qos))
             key = secret(source.secret_file, source.secret_env)

@@ -50,6 +50,22 @@ def canonical_address(text: str) -> str | None:
     return address if _BARE_ADDRESS.fullmatch(address) else None
 
 
+def device_address(text: str) -> int:
+    """Return a device address as a number of 48 bits, -1 where it is none.
+
+    Reads what `canonical_address` reads.
+    """
+    digits = text.replace(":", "")
+    try:
+        octets = bytes.fromhex(digits)
+    except ValueError:
+        octets = b""
+    if len(octets) == 6 and len(digits) == 12:  # noqa: PLR2004 - octets, digits
+        return int.from_bytes(octets)
+    address = canonical_address(text)
+    return -1 if address is None else int(address, 16)
+
+
 @lru_cache(maxsize=8192)
 def canonical_ap(text: str) -> str:
     """Return one spelling for an access point, however a source spells it.

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 import redis
 
-from engine.model import Move, Person, ReadingKind
-from engine.pipeline import Floor
-from engine.space import Binding
+from engine.ingest.formats import FORMATS
+from engine.model import Identity, Person, ReadingKind
+from engine.pipeline import Floor, Stream
+from engine.space import AccessPoint, Binding
 from tests.building import small_plan
+from tests.moves import write
 from tests.test_people import TENANT, Office
 
 if TYPE_CHECKING:
@@ -36,7 +38,10 @@ def with_a_desk(office: Office) -> Floor:
     plan = small_plan()
     space = plan.space_by_id["hq-1-desk-1"]
     desk = Binding("own", "desk-1", "", space, ReadingKind.PRESENCE, 0, 0)
-    floor = Floor(TENANT, plan, bindings=[desk])
+    hopper = AccessPoint(plan.space_by_id["hq-1-hopper"], 70)
+    floor = Floor(TENANT, plan, access_points={"ap-1": hopper}, bindings=[desk])
+    office.floor = floor
+    office.stream = Stream(name="own", floor=floor, form=FORMATS["livefloor"])
     office.committer._floors = [floor]  # noqa: SLF001 - a floor with a sensor
     return floor
 
@@ -48,7 +53,7 @@ async def test_a_receipt_is_given_back_after_the_effect_is_in_redis(
     floor = with_a_desk(office)
     now = server_clock()
     floor.consent.grant(ADA)
-    floor.moves["subject-ada"] = Move("subject-ada", now, "hq-1-hopper", 70, "ap-1")
+    office.sees(Identity(login="ada"), now)
     floor.dirty.update(
         floor.occupancy.apply([0], [1], [now], [0], now).changed.tolist()
     )
@@ -60,7 +65,7 @@ async def test_a_receipt_is_given_back_after_the_effect_is_in_redis(
     assert found is not None
     rows = await office.locations.load_channels(TENANT)
     assert list(rows) == [b"own/presence/desk-1"]
-    assert not floor.moves
+    assert not floor.presence.waiting
     assert not floor.dirty
     task.cancel()
     await office.close()
@@ -81,8 +86,7 @@ async def test_without_redis_receipts_wait_and_the_newest_state_is_kept(
     receipts = [Receipt(), Receipt()]
     start = server_clock()
     for step, receipt in enumerate(receipts):
-        move = Move("subject-ada", start + step, "hq-1-hopper", 70, "ap-1")
-        office.floor.moves["subject-ada"] = move
+        office.sees(Identity(login="ada"), start + step)
         office.committer.add(receipt)
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(receipts[0].given_back.wait(), 0.3)
@@ -90,7 +94,7 @@ async def test_without_redis_receipts_wait_and_the_newest_state_is_kept(
     assert office.committer.away_since_ms == start
     task.cancel()
     await office.close()
-    assert office.floor.moves["subject-ada"].observed_at_ms == start + 1
+    assert office.floor.presence.take(10).observed_at_ms == [start + 1]
 
 
 async def test_a_stream_that_never_pauses_does_not_hold_back_receipts(
@@ -126,7 +130,7 @@ async def test_a_server_that_came_back_empty_is_seeded_on_a_quiet_site(
         raw.flushall()
     office.committer.visit()
     await office.committer.flush()
-    written = await office.locations.write(TENANT, [office.move(person.subject)])
+    written = await write(office.locations, TENANT, [office.move(person.subject)])
     assert written.written == 1
     task.cancel()
     await office.close()

@@ -58,7 +58,7 @@ def described() -> set[tuple[str, str]]:
         Levels(encode=nothing, **more),
         LiveEvents(access=nothing, stream=nothing, now_ms=lambda: 0),
         Spaces(**more),
-        Search(people_by_tenant={"t": Directory()}, finder=nothing, **more),
+        Search(people_by_tenant={"t": Directory(nothing)}, finder=nothing, **more),
         Me(access=nothing, consent=nothing),
         Ingest(webhooks=[], intake=nothing),
         ops.Operations(

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import msgspec
 import pytest
+import redis
 
 from engine.committer import Committer
 from engine.errors import BadRequest, StoreAway
 from engine.ingest.formats import FORMATS
 from engine.metrics import Metrics
-from engine.model import Identity, Move, Person
+from engine.model import Identity, Outcome, Person
 from engine.people import People
-from engine.pipeline import Floor, Stream
+from engine.pipeline import Floor, Pipeline, Route, Stream
 from engine.query.directory import Directory
+from engine.space import AccessPoint
 from engine.store.locations import Locations
 from engine.store.lookups import Lookups
 from engine.store.registry import Registry
 from tests.building import small_plan
+from tests.moves import Move, singly, write
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -38,13 +42,25 @@ pytestmark = pytest.mark.integration
 TENANT = "acme"
 
 
+class Posted(NamedTuple):
+    payload: bytes
+    topic: str = ""
+    retain: bool = False
+
+
 class Office:
     """The parts that consent goes through, on two servers."""
 
     def __init__(self, locations: str, registry: str, clock: Callable[[], int]) -> None:
         self.clock = clock
-        self.floor = Floor(TENANT, small_plan(), realms={"corp", "corp.tld", "guest"})
-        self.directory = Directory()
+        plan = small_plan()
+        self.floor = Floor(
+            TENANT,
+            plan,
+            access_points={"ap-1": AccessPoint(plan.space_by_id["hq-1-hopper"], 70)},
+            realms={"corp", "corp.tld", "guest"},
+        )
+        self.directory = Directory(self.floor.consent)
         self.locations = Locations(locations, timeout_s=2)
         self.registry = Registry(registry, timeout_s=2)
         self.people = People(
@@ -61,7 +77,18 @@ class Office:
         self.stream = Stream(name="s", floor=self.floor, form=FORMATS["livefloor"])
 
     def admits(self, login: str) -> bool:
-        return self.floor.consent.admit(Identity(login=login)) >= 0
+        return self.knows(Identity(login=login))
+
+    def knows(self, identity: Identity) -> bool:
+        (row,) = self.floor.consent.admit([identity])
+        return row >= 0
+
+    def sees(self, identity: Identity, at_ms: int) -> None:
+        """Let somebody join at ap-1, along the whole path."""
+        event = {**msgspec.to_builtins(identity), "ap": "ap-1", "at": at_ms}
+        message = Posted(msgspec.json.encode(event))
+        Pipeline(lambda *_: None).run({Route(self.stream): [message]}, at_ms)
+        assert self.stream.tally.by_outcome[Outcome.APPLIED]
 
     def move(self, subject: str) -> Move:
         return Move(subject, self.clock(), "hq-1-hopper", 70, "ap-1")
@@ -88,7 +115,7 @@ async def test_opting_in_reaches_gate_directory_and_store_at_once(
     assert person.login == "ada"
     assert office.admits("ada")
     assert [p.name for p in office.directory.search("ada")] == ["Ada"]
-    await office.locations.write(TENANT, [office.move(person.subject)])
+    await write(office.locations, TENANT, [office.move(person.subject)])
     found = await office.people.find(TENANT, person.subject)
     assert found is not None
     assert found.space == "hq-1-hopper"
@@ -98,11 +125,11 @@ async def test_opting_out_erases_and_no_later_write_brings_it_back(
     office: Office,
 ) -> None:
     person = await office.people.opt_in(TENANT, "ada", "Ada", None)
-    await office.locations.write(TENANT, [office.move(person.subject)])
+    await write(office.locations, TENANT, [office.move(person.subject)])
     await office.people.opt_out(TENANT, "Ada")
     assert not office.admits("ada")
     assert office.directory.search("ada") == []
-    written = await office.locations.write(TENANT, [office.move(person.subject)])
+    written = await write(office.locations, TENANT, [office.move(person.subject)])
     assert (written.written, written.refused) == (0, 1)
     found = await office.locations.find(TENANT, [person.subject], office.clock())
     assert found == [None]
@@ -114,7 +141,7 @@ async def test_who_opts_in_again_is_somebody_new(office: Office) -> None:
     await office.people.opt_out(TENANT, "ada")
     second = await office.people.opt_in(TENANT, "ada", "Ada", None)
     assert first.subject != second.subject
-    await office.locations.write(TENANT, [office.move(second.subject)])
+    await write(office.locations, TENANT, [office.move(second.subject)])
     assert await office.people.find(TENANT, second.subject) is not None
     assert await office.people.find(TENANT, first.subject) is None
 
@@ -127,16 +154,42 @@ async def test_opting_in_twice_changes_devices_and_keeps_the_subject(
     kept = await office.people.opt_in(TENANT, "ada", "Ada", None)
     assert first.subject == second.subject
     assert kept == second
-    admit = office.floor.consent.admit
-    assert admit(Identity(device="a483e7445566")) >= 0
-    assert admit(Identity(device="a483e7112233")) == -1
+    assert office.knows(Identity(device="a483e7445566"))
+    assert not office.knows(Identity(device="a483e7112233"))
 
 
 async def test_a_change_of_devices_drops_no_move_that_waits(office: Office) -> None:
     person = await office.people.opt_in(TENANT, "ada", "Ada", None)
-    move = office.floor.moves[person.subject] = office.move(person.subject)
+    office.sees(Identity(login="ada"), office.clock())
     await office.people.opt_in(TENANT, "ada", "Ada", ("a483e7445566",))
-    assert office.floor.moves == {person.subject: move}
+    (move,) = singly(office.floor.presence.take(10))
+    assert move == office.move(person.subject)
+
+
+async def test_a_device_that_is_no_longer_mine_takes_its_place_with_it(
+    office: Office,
+) -> None:
+    lent = "a483e7112233"
+    person = await office.people.opt_in(TENANT, "ada", "Ada", (lent,))
+    await write(office.locations, TENANT, [office.move(person.subject)])
+    office.sees(Identity(device=lent), office.clock())
+    await office.people.opt_in(TENANT, "ada", "Ada", ())
+    await office.locations.commit(TENANT, office.floor.presence.take(10))
+    assert await office.people.find(TENANT, person.subject) is None
+
+
+async def test_whom_the_registry_lost_is_somebody_new_without_the_old_place(
+    office: Office, redis_registry: Server
+) -> None:
+    first = await office.people.opt_in(TENANT, "ada", "Ada", None)
+    await write(office.locations, TENANT, [office.move(first.subject)])
+    with redis.Redis.from_url(redis_registry.url) as raw:
+        raw.flushall()
+    second = await office.people.opt_in(TENANT, "ada", "Ada", ("a483e7112233",))
+    assert second.subject != first.subject
+    found = await office.locations.find(TENANT, [first.subject], office.clock())
+    assert found == [None]
+    assert office.admits("ada")
 
 
 async def test_a_device_of_somebody_else_is_refused_and_nothing_changes(
@@ -155,7 +208,7 @@ async def test_a_restart_finds_who_shares_and_forgets_who_does_not(
     stays = await office.people.opt_in(TENANT, "ada", "Ada", None)
     leaves = await office.people.opt_in(TENANT, "bob", "Bob", None)
     moves = [office.move(p.subject) for p in (stays, leaves)]
-    await office.locations.write(TENANT, moves)
+    await write(office.locations, TENANT, moves)
     # The registry has taken the withdrawal; the process dies before the erasure.
     await office.registry.opt_out(TENANT, "bob")
     again = Office(redis_locations.url, redis_registry.url, office.clock)
@@ -230,7 +283,7 @@ async def test_racing_opt_outs_and_writes_never_leave_a_location(
         person = await office.people.opt_in(TENANT, "ada", "Ada", None)
         writes = [
             asyncio.create_task(
-                office.locations.write(TENANT, [office.move(person.subject)])
+                write(office.locations, TENANT, [office.move(person.subject)])
             )
             for _ in range(4)
         ]

@@ -5,14 +5,16 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.model import Fix, Move, ObservationKind, Outcome
+from engine.model import Fixes, Observation, ObservationKind, Outcome, Placement
 from engine.presence import Presence
+from tests.moves import Move, singly
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 JOINED, LEFT = ObservationKind.JOINED, ObservationKind.LEFT
 SPACES = ["lobby", "north", "south", "hopper"]
+APS = [f"ap-{number}" for number in range(5)]
 PHONE, LAPTOP = 0, 1
 HOUR = 3_600_000
 START = 100 * HOUR
@@ -21,8 +23,8 @@ START = 100 * HOUR
 class People:
     """Subject 0 has a phone and a laptop, subject 1 a phone (row 2)."""
 
-    def subject_id(self, subject: int, /) -> str:
-        return f"s-{subject}"
+    def subject_ids(self, subjects: Sequence[int], /) -> list[str]:
+        return [f"s-{subject}" for subject in subjects]
 
     def rows_of(self, subject: int, /) -> Iterable[int]:
         return [[PHONE, LAPTOP], [2]][subject]
@@ -31,29 +33,50 @@ class People:
 class Floor:
     """Presence with a clock in seconds since START."""
 
-    def __init__(self) -> None:
-        self.presence = Presence(People(), SPACES)
+    def __init__(self, retention_ms: int = 24 * HOUR) -> None:
+        self.presence = Presence(People(), SPACES, APS, retention_ms=retention_ms)
 
-    def joined(self, space: int, second: float, row: int = PHONE) -> Move | Outcome:
-        return self._settle(JOINED, space, second, row, f"ap-{space}")
+    def joined(
+        self, space: int, second: float, row: int = PHONE, session: str | None = None
+    ) -> Move | Outcome:
+        return self._settle(JOINED, space, second, row, session)
 
-    def left(self, space: int, second: float, row: int = PHONE) -> Move | Outcome:
-        return self._settle(LEFT, space, second, row, f"ap-{space}")
+    def left(
+        self, space: int, second: float, row: int = PHONE, session: str | None = None
+    ) -> Move | Outcome:
+        return self._settle(LEFT, space, second, row, session)
 
     def confirm(self, second: float) -> list[Move]:
-        return self.presence.confirm(START + round(1000 * second))
+        self.presence.confirm(ms(second))
+        return self.moves()
+
+    def moves(self) -> list[Move]:
+        return singly(self.presence.take(100))
 
     def _settle(
         self,
         kind: ObservationKind,
-        space: int,
+        ap: int,
         second: float,
         row: int,
-        ap: str,
+        session: str | None,
     ) -> Move | Outcome:
-        at_ms = START + round(1000 * second)
-        fix = Fix(row // 2, row, kind, ap, space, 70, at_ms, None)
-        return self.presence.settle(fix, at_ms)
+        """Return the move that came of one fix, or what else became of it."""
+        seen = Observation(kind, APS[ap], ms(second), session)
+        place = Placement(ap, min(ap, 3), 70)
+        fixes = Fixes([row // 2], [row], [place], [seen])
+        settled = self.presence.settle(fixes, ms(second))
+        assert sum(settled) == 1
+        moves = self.moves()
+        if moves:
+            assert settled.applied
+            return moves[0]
+        outcomes = (Outcome.APPLIED, Outcome.DUPLICATE, Outcome.LATE)
+        return outcomes[settled.index(1)]
+
+
+def ms(second: float) -> int:
+    return START + round(1000 * second)
 
 
 def place(news: Move | Outcome) -> str | None:
@@ -112,16 +135,17 @@ def test_an_older_observation_is_late_and_the_same_twice_a_duplicate() -> None:
 
 
 def test_nothing_as_old_as_the_retention_time_is_taken() -> None:
-    presence = Presence(People(), SPACES, retention_ms=HOUR)
-    fix = Fix(0, PHONE, JOINED, "ap-1", 1, 70, START, None)
-    assert presence.settle(fix, START + HOUR) is Outcome.LATE
-    assert isinstance(presence.settle(fix, START + HOUR - 1), Move)
+    presence = Floor(retention_ms=HOUR).presence
+    seen = Observation(JOINED, "ap-1", START)
+    fixes = Fixes([0], [PHONE], [Placement(1, 1, 70)], [seen])
+    assert presence.settle(fixes, START + HOUR) == (0, 0, 1)
+    assert presence.settle(fixes, START + HOUR - 1) == (1, 0, 0)
 
 
 def test_a_departure_clears_the_association_that_it_names() -> None:
     floor = Floor()
     floor.joined(1, 0)
-    assert floor.left(1, 10) == Move("s-0", START + 10_000, None, 0, "ap-1")
+    assert floor.left(1, 10) == Move("s-0", ms(10), None, 0, "ap-1", START)
 
 
 def test_a_departure_from_where_the_device_no_longer_is_changes_nothing() -> None:
@@ -143,17 +167,30 @@ def test_a_roam_reported_within_one_instant_ends_in_the_new_place() -> None:
 
 
 def test_a_departure_names_its_session_where_the_access_point_changed() -> None:
-    presence = Presence(People(), SPACES)
-    joined = Fix(0, PHONE, JOINED, "ap-1", 1, 70, START, "session-1")
-    presence.settle(joined, START)
-    roamed = joined._replace(ap="ap-2", space=2, observed_at_ms=START + 1)
-    presence.settle(roamed, START + 1)
-    stop = joined._replace(kind=LEFT, observed_at_ms=START + 2)
-    assert presence.settle(stop, START + 2) == Move("s-0", START + 2, None, 0, "ap-2")
+    floor = Floor()
+    floor.joined(1, 0, session="session-1")
+    floor.joined(2, 1, session="session-1")
+    gone = floor.left(1, 2, session="session-1")
+    assert gone == Move("s-0", ms(2), None, 0, "ap-2", ms(1))
+
+
+def test_a_departure_in_another_session_changes_nothing() -> None:
+    floor = Floor()
+    floor.joined(1, 0, session="session-1")
+    floor.joined(2, 1, session="session-2")
+    assert floor.left(1, 2, session="session-1") is Outcome.LATE
 
 
 def test_a_departure_unknown_here_is_left_to_the_store() -> None:
-    assert Floor().left(1, 10) == Move("s-0", START + 10_000, None, 0, "ap-1")
+    assert Floor().left(1, 10) == Move("s-0", ms(10), None, 0, "ap-1")
+
+
+def test_a_second_departure_still_says_when_the_association_was_seen() -> None:
+    """The first may not have been written when the second comes."""
+    floor = Floor()
+    floor.joined(1, 0)
+    floor.left(1, 10)
+    assert floor.left(2, 20) == Move("s-0", ms(20), None, 0, "ap-2", START)
 
 
 def test_a_late_join_does_not_bring_back_who_left() -> None:
@@ -210,17 +247,68 @@ def test_all_moves_tell_an_empty_store_where_everybody_is() -> None:
     floor.joined(1, 0)
     floor.joined(3, 5, 2)
     floor.joined(2, 6)
-    places = {move.subject: move.space for move in floor.presence.moves()}
+    floor.presence.tell_all()
+    places = {move.subject: move.space for move in floor.moves()}
     assert places == {"s-0": "south", "s-1": "hopper"}
     floor.left(2, 7)
-    assert [move.subject for move in floor.presence.moves()] == ["s-1"]
+    floor.presence.tell_all()
+    assert [move.subject for move in floor.moves()] == ["s-1"]
 
 
 def test_expired_associations_are_cleared() -> None:
     floor = Floor()
     floor.joined(1, 0)
+    assert PHONE in floor.presence.expire(START + 24 * HOUR)
+    assert floor.left(2, 10) == Move("s-0", ms(10), None, 0, "ap-2")
+
+
+def test_the_row_of_an_expired_device_leads_nobody_when_it_is_given_away() -> None:
+    floor = Floor()
+    floor.joined(1, 0)
     floor.presence.expire(START + 24 * HOUR)
-    assert floor.left(2, 10) == Move("s-0", START + 10_000, None, 0, "ap-2")
+    seen = Observation(JOINED, "ap-3", START + 24 * HOUR)
+    reused = Fixes([1], [PHONE], [Placement(3, 3, 70)], [seen])
+    floor.presence.settle(reused, START + 24 * HOUR)
+    floor.presence.tell_all()
+    assert [move.subject for move in floor.moves()] == ["s-1"]
+
+
+def test_a_device_that_is_no_longer_the_subjects_takes_its_place_with_it() -> None:
+    floor = Floor()
+    floor.joined(1, 0, LAPTOP)
+    floor.joined(3, 60, PHONE)
+    floor.presence.end(0, [PHONE], ms(70))
+    assert floor.moves() == [Move("s-0", ms(70), None, 0, "ap-3", ms(60))]
+    assert place(floor.joined(1, 80, LAPTOP)) == "north"
+
+
+def test_what_the_store_did_not_take_waits_again_with_what_came_meanwhile() -> None:
+    floor = Floor()
+    first = floor.joined(1, 0)
+    floor.presence.give_back([0])
+    assert floor.moves() == [first]
+    newest = floor.joined(2, 1)
+    floor.presence.give_back([0])
+    assert floor.moves() == [newest]
+
+
+def test_what_is_given_back_of_a_forgotten_subject_is_nothing() -> None:
+    floor = Floor()
+    floor.joined(1, 0)
+    floor.presence.forget(0, [PHONE, LAPTOP])
+    floor.presence.give_back([0])
+    assert floor.moves() == []
+
+
+def test_no_more_moves_are_taken_than_asked_for() -> None:
+    presence = Floor().presence
+    seen = Observation(JOINED, "ap-1", START)
+    place = Placement(1, 1, 70)
+    presence.settle(Fixes([0, 1], [0, 2], [place] * 2, [seen] * 2), START)
+    assert len(presence.take(1).subject) == 1
+    assert presence.waiting == 1
+    assert len(presence.take(5).subject) == 1
+    assert presence.waiting == 0
 
 
 EVENT = st.tuples(

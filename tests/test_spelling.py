@@ -4,7 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.spelling import canonical_address, canonical_ap, canonical_login
+from engine.spelling import (
+    canonical_address,
+    canonical_ap,
+    canonical_login,
+    device_address,
+)
 
 
 @pytest.mark.parametrize(
@@ -48,3 +53,17 @@ def test_unpadded_octets_are_padded() -> None:
 def test_a_canonical_login_is_stable(text: str) -> None:
     once = canonical_login(text)
     assert canonical_login(once).strip() == once.strip()
+
+
+ADDRESSES = st.one_of(
+    st.from_regex(r"[0-9a-fA-F]{12}", fullmatch=True),
+    st.from_regex(r"[0-9a-fA-F]{2}([:-][0-9a-fA-F]{2}){5}", fullmatch=True),
+    st.from_regex(r"[0-9a-f]{1,2}(:[0-9a-f]{1,2}){5}", fullmatch=True),
+    st.text(":-_ 0aF٣", max_size=17),
+)
+
+
+@given(ADDRESSES)
+def test_a_device_address_as_a_number_is_the_one_in_digits(text: str) -> None:
+    digits = canonical_address(text)
+    assert device_address(text) == (-1 if digits is None else int(digits, 16))

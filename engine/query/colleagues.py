@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from litestar.handlers import HTTPRouteHandler
 
-    from engine.model import Location, Person
+    from engine.model import Location
     from engine.query.access import Access
     from engine.query.view import Views
     from engine.space import Plan
@@ -43,12 +43,12 @@ _NOBODY = "0"
 class People(Protocol):
     """Those of one tenant who opted in; `query.directory` in production."""
 
-    def search(self, q: str, limit: int) -> Sequence[Person]:
-        """Return at most `limit` people by name; never everybody."""
+    def search(self, q: str, limit: int) -> Sequence[tuple[str, str]]:
+        """Return opaque id and name of at most `limit` people; never everybody."""
         ...
 
-    def person(self, subject: str) -> Person | None:
-        """Return who shares under an opaque id."""
+    def __contains__(self, subject_id: object) -> bool:
+        """Return whether somebody shares under an opaque id."""
         ...
 
 
@@ -166,7 +166,7 @@ class Search:
         """Find people who share by the beginnings of their names; at most twenty."""
         people = self._people_by_tenant.get(self._access.caller(request.scope).tenant)
         found = people.search(q, MAX_FOUND) if people is not None else []
-        return Colleagues([Colleague(p.subject, p.name) for p in found[:MAX_FOUND]])
+        return Colleagues([Colleague(*one) for one in found[:MAX_FOUND]])
 
     async def one(
         self, request: Request[Any, Any, Any], colleague: FromPath[str]
@@ -193,13 +193,13 @@ class Search:
         known = (
             people is not None
             and _ID.fullmatch(subject) is not None
-            and people.person(subject) is not None
+            and subject in people
         )
         location = await self._finder.find(tenant, subject if known else _NOBODY)
         if location is None or not known:
             return None
         # Asked again: the person may have opted out while the store answered.
-        if people is None or people.person(subject) is None:
+        if people is None or subject not in people:
             return None
         now_ms = self._now_ms()
         if now_ms - location.observed_at_ms >= self._retention_ms:

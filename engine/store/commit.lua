@@ -2,8 +2,8 @@
 --
 -- KEYS  seeded marker, consent set, hash of the channels
 -- ARGV  prefix of places, retention (ms), how far ahead an observation may be (ms),
---       moves in columns (msgpack: subjects, times, values, access points of those who
---       left by row), channel keys (msgpack), their rows one after the other, bytes a
+--       moves in columns (msgpack: subjects, times, values, and by row of those who left
+--       the access point and when the association that ended was last seen), channel keys (msgpack), their rows one after the other, bytes a
 --       row, life of the channels (ms)
 -- Gives {written, late, refused}, or nothing if the consent set is not seeded.
 --
@@ -26,9 +26,14 @@ local subjects, times, values, lefts = unpack(cmsgpack.unpack(ARGV[4]))
 local written, late, refused = 0, 0, 0
 local fresh = {} -- what this batch has written: a subject may be in it twice
 
--- Whether a stored place was seen by this access point; a tombstone was by none.
-local function seen_by(stored, ap)
-  local bar = find(stored, '|', 15, true)
+-- Whether who left leaves what is stored: it is no newer than what they left, or seen by
+-- the very access point (a tombstone was by none).
+local function leaves(left, stored)
+  local ap, seen = left[1], left[2]
+  if seen > 0 and (not stored or tonumber(sub(stored, 1, 13)) <= seen) then
+    return true
+  end
+  local bar = stored and find(stored, '|', 15, true)
   bar = bar and find(stored, '|', bar + 1, true)
   return bar and sub(stored, bar + 1) == ap
 end
@@ -47,7 +52,7 @@ for from = 1, #subjects, 1000 do
     local observed, value = times[i], values[i]
     local key = keys[i - before]
     local stored = fresh[key] or places[i - before]
-    local ap = lefts[i]
+    local left = lefts[i]
     if consents[i - before] == 0 or observed > ahead then
       refused = refused + 1
     elseif
@@ -56,7 +61,7 @@ for from = 1, #subjects, 1000 do
       observed <= past
       -- The whole first: it settles the usual case without making two strings.
       or (stored and stored > value and sub(stored, 1, 13) > sub(value, 1, 13))
-      or (ap and not (stored and seen_by(stored, ap)))
+      or (left and not leaves(left, stored))
     then
       late = late + 1
     else

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     import redis.asyncio
 
-    from engine.model import Move
+    from engine.model import Moves
 
 RETENTION_MS = 24 * 60 * 60 * 1000
 """The longest that a location may be kept, from its observation on."""
@@ -200,14 +200,10 @@ class Locations:
             )
         return count
 
-    async def write(self, tenant: str, moves: Sequence[Move]) -> Written:
-        """Write moves; `commit` without channels."""
-        return await self.commit(tenant, moves)
-
     async def commit(
         self,
         tenant: str,
-        moves: Sequence[Move],
+        moves: Moves,
         channel_keys: Sequence[bytes | str] = (),
         channel_rows: bytes = b"",
     ) -> Written:
@@ -307,24 +303,21 @@ def _keys(tenant: str) -> _Keys:
     return _Keys(*(f"lf:{{{tenant}}}:{name}" for name in names))
 
 
-def _columns(moves: Sequence[Move]) -> tuple[object, ...]:
+def _columns(moves: Moves) -> tuple[object, ...]:
     """Return what the script takes: subjects, times, values, who left from where.
 
     Values are put together here, as Lua takes twice as long for it; columns rather than
     rows, as it makes a table of each.
     """
-    if not moves:
-        return (), (), (), {}
-    subjects, times, spaces, _, aps = zip(*moves, strict=True)
-    values = [
-        f"{time}|{confidence}|{space}|{ap}" for _, time, space, confidence, ap in moves
-    ]
-    lefts: dict[int, str] = {}
+    subjects, times, spaces, confidences, aps, seen_ms = moves
+    rows = zip(times, confidences, spaces, aps, strict=True)
+    values = [f"{time}|{percent}|{space}|{ap}" for time, percent, space, ap in rows]
+    lefts: dict[int, tuple[str, int]] = {}
     if None in spaces:
         for row, space in enumerate(spaces):
             if space is None:
                 values[row] = str(times[row])
-                lefts[row + 1] = aps[row]
+                lefts[row + 1] = aps[row], seen_ms[row]
     return subjects, times, values, lefts
 
 

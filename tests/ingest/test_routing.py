@@ -1,10 +1,19 @@
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from paho.mqtt.client import topic_matches_sub
 
-from engine.ingest.routing import Routes, matches
+from engine.ingest.routing import Routes
+
+
+def covers(pattern: str, topic: str) -> bool:
+    routes: Routes[str] = Routes()
+    routes.add(pattern, "there")
+    return routes.find(topic) == "there"
 
 
 @pytest.mark.parametrize(
@@ -21,7 +30,7 @@ from engine.ingest.routing import Routes, matches
     ],
 )
 def test_a_filter_covers_its_topics(pattern: str, topic: str) -> None:
-    assert matches(pattern, topic)
+    assert covers(pattern, topic)
 
 
 @pytest.mark.parametrize(
@@ -38,7 +47,7 @@ def test_a_filter_covers_its_topics(pattern: str, topic: str) -> None:
     ],
 )
 def test_a_filter_covers_no_other_topic(pattern: str, topic: str) -> None:
-    assert not matches(pattern, topic)
+    assert not covers(pattern, topic)
 
 
 def test_an_exact_filter_comes_first_and_then_the_earlier_one() -> None:
@@ -63,9 +72,28 @@ NAMES = st.lists(st.sampled_from(["a", "b", "c", "", "$SYS"]), min_size=1, max_s
 def test_a_route_is_found_exactly_where_its_filter_covers_the_topic(
     pattern: str, topic: str
 ) -> None:
+    assert covers(pattern, topic) == topic_matches_sub(pattern, topic)
+
+
+class Message(NamedTuple):
+    topic: str
+    number: int
+
+
+def test_messages_are_sorted_by_where_they_go_and_keep_their_order() -> None:
     routes: Routes[str] = Routes()
-    routes.add(pattern, "there")
-    assert (routes.find(topic) == "there") == matches(pattern, topic)
+    routes.add("z/#", "zigbee")
+    routes.add("wifi", "wifi")
+    messages = [
+        Message(topic, number)
+        for number, topic in enumerate(["z/a", "wifi", "nobody", "z", "wifi", "$SYS/x"])
+    ]
+    routed = routes.sort(messages)
+    assert {to: [m.number for m in some] for to, some in routed.items()} == {
+        "zigbee": [0, 3],
+        "wifi": [1, 4],
+    }
+    assert routes.unrouted == 2
 
 
 def test_no_topic_is_remembered() -> None:

@@ -13,6 +13,7 @@ from engine.errors import NotFound, StoreAway
 from engine.metrics import Metrics
 from engine.model import Location, Person, Snapshot, State
 from engine.ops import Operations
+from engine.privacy.consent import Consent
 from engine.query.access import Access
 from engine.query.colleagues import Search
 from engine.query.demo import Demo, DemoPerson, TokenOffice
@@ -107,11 +108,28 @@ class FakeFinder:
         return self.location.get((tenant, subject))
 
 
+class Roll:
+    """Who shares in one tenant, and the directory of them."""
+
+    def __init__(self) -> None:
+        self.consent = Consent()
+        self.directory = Directory(self.consent)
+
+    def add(self, person: Person) -> None:
+        self.directory.add(self.consent.grant(person))
+
+    def remove(self, person: Person) -> None:
+        subject = self.consent.subject_of(person.subject)
+        if subject is not None:
+            self.directory.remove(subject)
+            self.consent.withdraw(person)
+
+
 class FakeConsent:
     """Who shares, by tenant and login; keeps the directory in step."""
 
-    def __init__(self, directories: dict[str, Directory], clock: Clock) -> None:
-        self._directories = directories
+    def __init__(self, rolls: dict[str, Roll], clock: Clock) -> None:
+        self._rolls = rolls
         self._clock = clock
         self.person: dict[tuple[str, str], Person] = {}
         self.away = False
@@ -129,7 +147,9 @@ class FakeConsent:
         subject = f"s-{self._grants}" if known is None else known.subject
         person = Person(subject, login, name, devices, self._clock())
         self.person[tenant, login] = person
-        self._directories[tenant].add(person)
+        if known is not None:
+            self._rolls[tenant].remove(known)
+        self._rolls[tenant].add(person)
         return person
 
     async def opt_out(self, tenant: str, login: str) -> None:
@@ -137,7 +157,7 @@ class FakeConsent:
             raise StoreAway("redis://10.0.0.1 does not answer")
         person = self.person.pop((tenant, login), None)
         if person is not None:
-            self._directories[tenant].remove(person.subject)
+            self._rolls[tenant].remove(person)
 
     async def state(self, tenant: str, login: str) -> Person | None:
         if self.away:
@@ -183,7 +203,7 @@ class Api:
 
     clock: Clock
     views: dict[str, FakeView] = field(init=False)
-    directories: dict[str, Directory] = field(init=False)
+    rolls: dict[str, Roll] = field(init=False)
     finder: FakeFinder = field(default_factory=FakeFinder)
     intake: FakeIntake = field(default_factory=FakeIntake)
     missing: dict[str, int] = field(default_factory=dict)
@@ -193,8 +213,8 @@ class Api:
 
     def __post_init__(self) -> None:
         self.views = {"acme": FakeView("aaaa"), "globex": FakeView("bbbb")}
-        self.directories = {"acme": Directory(), "globex": Directory()}
-        self.consent = FakeConsent(self.directories, self.clock)
+        self.rolls = {"acme": Roll(), "globex": Roll()}
+        self.consent = FakeConsent(self.rolls, self.clock)
         self.offices = {
             tenant: TokenOffice(tenant=tenant, now_ms=self.clock)
             for tenant in self.views
@@ -213,7 +233,9 @@ class Api:
             Search(
                 access=access,
                 views=views,
-                people_by_tenant=self.directories,
+                people_by_tenant={
+                    name: roll.directory for name, roll in self.rolls.items()
+                },
                 finder=self.finder,
                 now_ms=self.clock,
             ),
@@ -258,7 +280,7 @@ class Api:
 
     def share(self, tenant: str, subject: str, name: str) -> None:
         """Let somebody share."""
-        self.directories[tenant].add(Person(subject, subject, name, (), self.clock()))
+        self.rolls[tenant].add(Person(subject, subject, name, (), self.clock()))
 
     def locate(
         self, tenant: str, subject: str, space: str, age_s: int = 60, percent: int = 80

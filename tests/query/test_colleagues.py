@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.model import Location
+from engine.model import Location, Person
 from tests.conftest import Clock
 from tests.query.api import Api
 
@@ -147,7 +147,8 @@ def test_who_opts_out_while_the_store_answers_is_not_shown(api: Api) -> None:
     found = Location("hq-1-north", api.clock(), 80)
 
     async def find(tenant: str, subject: str) -> Location:
-        api.directories[tenant].remove(subject)
+        if subject == "s-1":
+            api.rolls[tenant].remove(Person(subject, subject, "", (), 0))
         return found
 
     api.finder.find = find  # type: ignore[method-assign]

@@ -14,6 +14,7 @@ from engine.simulate.events import Link, Radio, Report, Sense
 from engine.simulate.fittings import Controller, Model
 from engine.simulate.messages import BATCH, Clock, Encoder, Message, Via, feeds
 from engine.spelling import canonical_ap
+from tests.ingest.formats.golden import one, split
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,15 +45,14 @@ def read(message: Message, now_ms: int) -> Iterator[Read]:
     feed = FEEDS[message.source]
     row = FORMATS[feed.format]
     rest = message.topic.removeprefix(base_of(feed.topics))
-    for record in row.split(message.payload):
-        identity = row.identify(record) if row.identify else None
+    for record in split(row, message.payload):
+        identity = one(row.identify, record) if row.identify else None
         if identity and (identity.login or identity.device):
-            assert row.observe is not None
-            for observation in row.observe(record, now_ms):
+            observation = one(row.observe, record, now_ms=now_ms)
+            if observation is not None:
                 yield Read(feed.name, identity, observation, None)
         else:
-            assert row.read is not None
-            for reading in row.read(record, rest, now_ms):
+            for reading in one(row.read, record, rest, now_ms) or ():
                 yield Read(feed.name, None, None, reading)
 
 
@@ -96,15 +96,15 @@ def test_the_engine_reads_every_message_and_every_name_is_known(
     while some := list(islice(coming, 40)):
         now_ms = clock.wall_ms(some[-1].at_s)
         for message in encoder.messages(some, clock):
-            for one in read(message, now_ms):
-                found[one.source] += 1
-                if one.observation is not None:
-                    assert one.observation.ap in aps
-                    assert one.observation.observed_at_ms <= now_ms
-                    assert one.observation.session
-                if one.reading is not None:
-                    assert (one.source, one.reading.device) in sensors
-                    assert now_ms - 900_000 / 60 < one.reading.observed_at_ms <= now_ms
+            for what in read(message, now_ms):
+                found[what.source] += 1
+                if what.observation is not None:
+                    assert what.observation.ap in aps
+                    assert what.observation.observed_at_ms <= now_ms
+                    assert what.observation.session
+                if what.reading is not None:
+                    assert (what.source, what.reading.device) in sensors
+                    assert now_ms - 900_000 / 60 < what.reading.observed_at_ms <= now_ms
     assert set(found) == set(FEEDS)
 
 

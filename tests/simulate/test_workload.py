@@ -8,6 +8,7 @@ from engine.ingest.formats import FORMATS, base_of
 from engine.simulate.messages import feeds
 from engine.simulate.scenario import Scenario
 from engine.simulate.workload import START_MS, workload
+from tests.ingest.formats.golden import one, split
 
 COUNT = 1500
 
@@ -33,17 +34,16 @@ def test_messages_are_of_all_mqtt_formats_and_the_engine_reads_them(
     shared = 0
     for topic, payload in messages:
         base, row = next(i for i in bases.items() if topic.startswith(i[0]))
-        (record,) = row.split(payload)
-        identity = row.identify(record) if row.identify else None
+        (record,) = split(row, payload)
+        identity = one(row.identify, record) if row.identify else None
         now_ms = START_MS + 30_000
         if identity is not None and (identity.login or identity.device):
-            assert row.observe is not None
-            (observation,) = row.observe(record, now_ms)
+            observation = one(row.observe, record, now_ms=now_ms)
+            assert observation is not None
             assert START_MS <= observation.observed_at_ms < now_ms
             shared += identity.login in logins
         else:
-            assert row.read is not None
-            assert row.read(record, topic.removeprefix(base), now_ms)
+            assert one(row.read, record, topic.removeprefix(base), now_ms)
         found[row.name] += 1
     assert set(found) == {"livefloor", "chirpstack4", "zigbee2mqtt"}
     # two in five opted in; a watch shows no login, and guests have none

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from engine.errors import ConfigError
-from engine.model import Location, Move
+from engine.model import Location
 from engine.store.locations import AHEAD_MS, RETENTION_MS, Locations, Unseeded, Written
+from tests.moves import Move, columns, write
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,7 +44,9 @@ async def test_a_server_that_does_not_know_who_consents_takes_no_batch(
     locations: Locations, raw: redis.Redis, server_ms: Callable[[], int]
 ) -> None:
     with pytest.raises(Unseeded):
-        await locations.commit("acme", [joined("ada", server_ms())], ["c"], b"row")
+        await locations.commit(
+            "acme", columns([joined("ada", server_ms())]), ["c"], b"row"
+        )
     with pytest.raises(Unseeded):
         await locations.admit("acme", "ada")
     assert raw.dbsize() == 0
@@ -54,7 +57,7 @@ async def test_a_subject_who_does_not_consent_leaves_no_key(
 ) -> None:
     await locations.seed("acme", ["ada"])
     before = set(raw.keys())
-    assert await locations.write("acme", [joined("bob", server_ms())]) == (0, 0, 1)
+    assert await write(locations, "acme", [joined("bob", server_ms())]) == (0, 0, 1)
     assert set(raw.keys()) == before
 
 
@@ -64,7 +67,7 @@ async def test_a_subject_is_found_where_the_last_move_said(
     now = server_ms()
     await locations.seed("acme", ["ada", "bob"])
     moves = [joined("ada", now - 2, "room-1"), joined("ada", now - 1, "room-2")]
-    assert await locations.write("acme", moves) == Written(2, 0, 0)
+    assert await write(locations, "acme", moves) == Written(2, 0, 0)
     found = await locations.find("acme", ["ada", "bob", "eve"], now)
     assert found == [Location("room-2", now - 1, 80), None, None]
 
@@ -80,7 +83,7 @@ async def test_a_subject_admitted_later_is_written(
     now = server_ms()
     await locations.seed("acme", [])
     assert await locations.admit("acme", "ada")
-    assert await locations.write("acme", [joined("ada", now)]) == (1, 0, 0)
+    assert await write(locations, "acme", [joined("ada", now)]) == (1, 0, 0)
 
 
 async def test_a_forgotten_subject_has_no_location_and_gets_none(
@@ -88,10 +91,10 @@ async def test_a_forgotten_subject_has_no_location_and_gets_none(
 ) -> None:
     now = server_ms()
     await locations.seed("acme", ["ada", "bob"])
-    await locations.write("acme", [joined("ada", now), joined("bob", now)])
+    await write(locations, "acme", [joined("ada", now), joined("bob", now)])
     assert await locations.forget("acme", ["ada"]) == 1
     assert await locations.forget("acme", ["ada"]) == 0
-    assert await locations.write("acme", [joined("ada", now + 1)]) == (0, 0, 1)
+    assert await write(locations, "acme", [joined("ada", now + 1)]) == (0, 0, 1)
     assert await place(locations, "ada", now) is None
     assert await place(locations, "bob", now) == "room-1"
     assert raw.keys("*:place:*") == ["lf:{acme}:place:bob"]
@@ -114,11 +117,11 @@ async def test_seeding_again_forgets_who_is_no_longer_there(
 ) -> None:
     now = server_ms()
     await locations.seed("acme", ["ada", "bob"])
-    await locations.write("acme", [joined("ada", now), joined("bob", now)])
+    await write(locations, "acme", [joined("ada", now), joined("bob", now)])
     assert await locations.seed("acme", ["bob", "cleo"]) == 2
     assert raw.keys("*:place:*") == ["lf:{acme}:place:bob"]
     moves = [joined(subject, now) for subject in ("ada", "bob", "cleo")]
-    assert await locations.write("acme", moves) == (2, 0, 1)
+    assert await write(locations, "acme", moves) == (2, 0, 1)
 
 
 async def test_thousands_are_seeded_written_and_forgotten_at_once(
@@ -128,7 +131,7 @@ async def test_thousands_are_seeded_written_and_forgotten_at_once(
     subjects = [f"subject-{number}" for number in range(2500)]
     moves = [joined(subject, now) for subject in subjects]
     assert await locations.seed("acme", subjects) == 2500
-    assert await locations.write("acme", moves) == (2500, 0, 0)
+    assert await write(locations, "acme", moves) == (2500, 0, 0)
     assert all(await locations.find("acme", subjects, now))
     assert await locations.forget("acme", subjects) == 2500
     assert not any(await locations.find("acme", subjects, now))
@@ -140,10 +143,10 @@ async def test_tenants_do_not_exist_for_each_other(
     now = server_ms()
     await locations.seed("acme", ["ada"])
     with pytest.raises(Unseeded):
-        await locations.write("other", [joined("ada", now)])
+        await write(locations, "other", [joined("ada", now)])
     await locations.seed("other", [])
-    assert await locations.write("other", [joined("ada", now)]) == (0, 0, 1)
-    await locations.write("acme", [joined("ada", now)])
+    assert await write(locations, "other", [joined("ada", now)]) == (0, 0, 1)
+    await write(locations, "acme", [joined("ada", now)])
     assert await locations.find("other", ["ada"], now) == [None]
     await locations.forget("other", ["ada"])
     assert await place(locations, "ada", now) == "room-1"
@@ -158,7 +161,7 @@ async def test_a_list_made_before_a_withdrawal_does_not_undo_it(
         locations.seed("acme", ["ada"]),
         locations.admit("acme", "ada"),
         locations.forget("acme", ["ada"]),
-        locations.write("acme", [joined("ada", now)]),
+        write(locations, "acme", [joined("ada", now)]),
     )
     assert raw.smembers("lf:{acme}:consent") == set()
     assert raw.keys("*:place:*") == []
@@ -172,9 +175,9 @@ async def test_the_expiry_runs_from_the_observation(
 ) -> None:
     observed = server_ms() - 5 * HOUR
     await locations.seed("acme", ["ada"])
-    await locations.write("acme", [joined("ada", observed)])
+    await write(locations, "acme", [joined("ada", observed)])
     assert raw.pexpiretime("lf:{acme}:place:ada") == observed + 24 * HOUR
-    await locations.write("acme", [left("ada", observed + 1)])
+    await write(locations, "acme", [left("ada", observed + 1)])
     assert raw.pexpiretime("lf:{acme}:place:ada") == observed + 1 + 24 * HOUR
 
 
@@ -186,7 +189,7 @@ async def test_what_is_older_than_a_day_is_never_written_not_even_to_expire(
     raw.config_resetstat()
     now = server_ms()
     moves = [joined("ada", now - 25 * HOUR), joined("ada", now - 24 * HOUR)]
-    assert await locations.write("acme", moves) == (0, 2, 0)
+    assert await write(locations, "acme", moves) == (0, 2, 0)
     assert set(raw.keys()) == before
     assert "cmdstat_set" not in raw.info("commandstats")
     assert raw.info("stats")["expired_keys"] == 0
@@ -198,9 +201,9 @@ async def test_what_is_ahead_of_the_clock_is_refused_as_it_would_pin(
     now = server_ms()
     await locations.seed("acme", ["ada"])
     far = joined("ada", now + AHEAD_MS + 10 * SECOND)
-    assert await locations.write("acme", [far]) == (0, 0, 1)
+    assert await write(locations, "acme", [far]) == (0, 0, 1)
     near = joined("ada", now + AHEAD_MS - SECOND, "room-2")
-    assert await locations.write("acme", [near]) == (1, 0, 0)
+    assert await write(locations, "acme", [near]) == (1, 0, 0)
 
 
 async def test_a_location_is_not_read_at_the_end_of_its_time(
@@ -208,7 +211,7 @@ async def test_a_location_is_not_read_at_the_end_of_its_time(
 ) -> None:
     observed = server_ms()
     await locations.seed("acme", ["ada"])
-    await locations.write("acme", [joined("ada", observed)])
+    await write(locations, "acme", [joined("ada", observed)])
     assert await place(locations, "ada", observed + 24 * HOUR - 1) == "room-1"
     assert await place(locations, "ada", observed + 24 * HOUR) is None
 
@@ -219,7 +222,7 @@ async def test_a_location_seen_a_day_less_two_seconds_ago_is_gone_in_two_seconds
 ) -> None:
     observed = server_ms() - 24 * HOUR + 2 * SECOND
     await locations.seed("acme", ["ada"])
-    assert await locations.write("acme", [joined("ada", observed)]) == (1, 0, 0)
+    assert await write(locations, "acme", [joined("ada", observed)]) == (1, 0, 0)
     assert await place(locations, "ada", server_ms()) == "room-1"
     async with asyncio.timeout(4):
         while raw.exists("lf:{acme}:place:ada"):  # noqa: ASYNC110 - no event tells
@@ -240,8 +243,8 @@ async def test_a_shorter_retention_is_kept_by_both_locks(
     store = Locations(url, retention_ms=HOUR)
     observed = server_ms()
     await store.seed("acme", ["ada"])
-    assert await store.write("acme", [joined("ada", observed - HOUR)]) == (0, 1, 0)
-    assert await store.write("acme", [joined("ada", observed)]) == (1, 0, 0)
+    assert await write(store, "acme", [joined("ada", observed - HOUR)]) == (0, 1, 0)
+    assert await write(store, "acme", [joined("ada", observed)]) == (1, 0, 0)
     assert raw.pexpiretime("lf:{acme}:place:ada") == observed + HOUR
     assert await place(store, "ada", observed + HOUR) is None
     await store.close()
@@ -257,9 +260,9 @@ async def test_channels_come_back_as_they_were_committed(
     now = server_ms()
     keys = [f"sensor-{number}" for number in range(2500)]
     rows = b"".join(number.to_bytes(4, "big") for number in range(2500))
-    outcome = await locations.commit("acme", [joined("ada", now)], keys, rows)
+    outcome = await locations.commit("acme", columns([joined("ada", now)]), keys, rows)
     assert outcome == (1, 0, 0)
-    await locations.commit("acme", [], [b"sensor-7"], b"\xff\x00\r\n")
+    await locations.commit("acme", columns([]), [b"sensor-7"], b"\xff\x00\r\n")
     channels = await locations.load_channels("acme")
     assert len(channels) == 2500
     assert channels[b"sensor-2499"] == (2499).to_bytes(4, "big")
@@ -283,6 +286,6 @@ async def test_rows_that_do_not_fit_their_keys_are_our_own_fault(
     locations: Locations,
 ) -> None:
     with pytest.raises(ValueError, match="equal length"):
-        await locations.commit("acme", [], ["a", "b"], b"odd")
+        await locations.commit("acme", columns([]), ["a", "b"], b"odd")
     with pytest.raises(ValueError, match="equal length"):
         await locations.save_channels("acme", [], b"row")

@@ -12,8 +12,9 @@ import pytest
 import redis
 
 from engine.errors import StoreAway
-from engine.model import Location, Move
+from engine.model import Location
 from engine.store.locations import Locations, Unseeded
+from tests.moves import Move, write
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,13 +53,13 @@ async def test_a_server_that_dies_is_away_then_empty_then_seeded_again(
     await locations.check()
     await locations.seed("acme", [SECRET])
     now = server_time(server)
-    assert await locations.write("acme", [move(now)]) == (1, 0, 0)
+    assert await write(locations, "acme", [move(now)]) == (1, 0, 0)
 
     kill(server, signal.SIGKILL)
     await server.wait()
     async with asyncio.timeout(2):
         for attempt in (
-            locations.write("acme", [move(now)]),
+            write(locations, "acme", [move(now)]),
             locations.find("acme", [SECRET], now),
             locations.forget("acme", [SECRET]),
             locations.seed("acme", [SECRET]),
@@ -70,10 +71,10 @@ async def test_a_server_that_dies_is_away_then_empty_then_seeded_again(
 
     await server.start()
     with pytest.raises(Unseeded):
-        await locations.write("acme", [move(now)])
+        await write(locations, "acme", [move(now)])
     await locations.check()
     assert await locations.seed("acme", [SECRET]) == 1
-    assert await locations.write("acme", [move(now)]) == (1, 0, 0)
+    assert await write(locations, "acme", [move(now)]) == (1, 0, 0)
     await locations.close()
 
 
@@ -89,12 +90,12 @@ async def test_a_server_that_hangs_is_away_in_time_and_then_well_again(
     try:
         async with asyncio.timeout(2):
             with pytest.raises(StoreAway, match="does not answer") as caught:
-                await locations.write("acme", [move(now)])
+                await write(locations, "acme", [move(now)])
         assert silent(caught.value)
     finally:
         kill(server, signal.SIGCONT)
     # Unknown whether it was written: it may be written again.
-    assert await locations.write("acme", [move(now)]) == (1, 0, 0)
+    assert await write(locations, "acme", [move(now)]) == (1, 0, 0)
     found = await locations.find("acme", [SECRET], now)
     assert found == [Location("room-of-somebody", now, 80)]
     await locations.close()
@@ -105,11 +106,11 @@ async def test_a_full_server_is_away_but_still_erases(
 ) -> None:
     now = server_ms()
     await locations.seed("acme", [SECRET])
-    await locations.write("acme", [move(now - 1)])
+    await write(locations, "acme", [move(now - 1)])
     raw.config_set("maxmemory", "1")
     try:
         with pytest.raises(StoreAway, match="OOM") as caught:
-            await locations.write("acme", [move(now)])
+            await write(locations, "acme", [move(now)])
         assert silent(caught.value)
         assert await locations.forget("acme", [SECRET]) == 1
         assert await locations.find("acme", [SECRET], now) == [None]
@@ -137,7 +138,7 @@ async def test_a_server_that_became_a_replica_is_away(
     raw.replicaof("127.0.0.1", "1")
     try:
         with pytest.raises(StoreAway, match="READONLY") as caught:
-            await locations.write("acme", [move(server_ms())])
+            await write(locations, "acme", [move(server_ms())])
         assert silent(caught.value)
     finally:
         raw.replicaof("NO", "ONE")
@@ -150,7 +151,7 @@ async def test_an_error_of_any_other_kind_tells_nothing_of_the_command(
     raw.delete("lf:{acme}:consent")
     raw.set("lf:{acme}:consent", "not a set")
     with pytest.raises(StoreAway) as caught:
-        await locations.write("acme", [move(server_ms())])
+        await write(locations, "acme", [move(server_ms())])
     assert silent(caught.value)
 
 
@@ -158,9 +159,9 @@ async def test_a_server_that_lost_the_scripts_gets_them_again(
     locations: Locations, raw: redis.Redis, server_ms: Callable[[], int]
 ) -> None:
     await locations.seed("acme", [SECRET])
-    assert await locations.write("acme", [move(server_ms())]) == (1, 0, 0)
+    assert await write(locations, "acme", [move(server_ms())]) == (1, 0, 0)
     raw.script_flush()
-    assert await locations.write("acme", [move(server_ms())]) == (1, 0, 0)
+    assert await write(locations, "acme", [move(server_ms())]) == (1, 0, 0)
 
 
 @pytest.mark.slow
@@ -181,7 +182,7 @@ async def test_forgetting_never_loses_to_a_write(
             for _ in range(choice.randrange(4)):
                 await asyncio.sleep(0)
             for each in moves:
-                await locations.write("acme", [each])
+                await write(locations, "acme", [each])
 
         writers = [asyncio.create_task(pour()) for _ in range(5)]
         for _ in range(choice.randrange(30)):

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.model import Location, Move
+from engine.model import Location
 from engine.store.locations import Locations, Written
+from tests.moves import Move, columns, write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -44,8 +45,8 @@ async def test_an_older_observation_never_overwrites_a_newer_one(
 ) -> None:
     now = server_ms()
     await locations.seed("acme", ["ada"])
-    await locations.write("acme", [joined("ada", now, "new")])
-    assert await locations.write("acme", [joined("ada", now - 1, "old")]) == (0, 1, 0)
+    await write(locations, "acme", [joined("ada", now, "new")])
+    assert await write(locations, "acme", [joined("ada", now - 1, "old")]) == (0, 1, 0)
     assert await place(locations, "ada", now) == "new"
 
 
@@ -54,9 +55,9 @@ async def test_of_equal_times_the_last_to_arrive_wins(
 ) -> None:
     now = server_ms()
     await locations.seed("acme", ["ada"])
-    await locations.write("acme", [joined("ada", now, "a"), joined("ada", now, "b")])
+    await write(locations, "acme", [joined("ada", now, "a"), joined("ada", now, "b")])
     assert await place(locations, "ada", now) == "b"
-    await locations.write("acme", [joined("ada", now, "c")])
+    await write(locations, "acme", [joined("ada", now, "c")])
     assert await place(locations, "ada", now) == "c"
 
 
@@ -65,12 +66,12 @@ async def test_leaving_clears_only_the_access_point_that_it_names(
 ) -> None:
     now = server_ms()
     await locations.seed("acme", ["ada"])
-    await locations.write("acme", [joined("ada", now, ap="lobby|5ghz")])
-    assert await locations.write("acme", [left("ada", now + 1, "lobby")]) == (0, 1, 0)
-    assert await locations.write("acme", [left("ada", now + 1, "5ghz")]) == (0, 1, 0)
+    await write(locations, "acme", [joined("ada", now, ap="lobby|5ghz")])
+    assert await write(locations, "acme", [left("ada", now + 1, "lobby")]) == (0, 1, 0)
+    assert await write(locations, "acme", [left("ada", now + 1, "5ghz")]) == (0, 1, 0)
     assert await place(locations, "ada", now) == "room-1"
     gone = left("ada", now + 1, "lobby|5ghz")
-    assert await locations.write("acme", [gone]) == (1, 0, 0)
+    assert await write(locations, "acme", [gone]) == (1, 0, 0)
     assert await place(locations, "ada", now) is None
 
 
@@ -79,8 +80,8 @@ async def test_leaving_earlier_than_the_stored_place_clears_nothing(
 ) -> None:
     now = server_ms()
     await locations.seed("acme", ["ada"])
-    await locations.write("acme", [joined("ada", now)])
-    assert await locations.write("acme", [left("ada", now - 1)]) == (0, 1, 0)
+    await write(locations, "acme", [joined("ada", now)])
+    assert await write(locations, "acme", [left("ada", now - 1)]) == (0, 1, 0)
     assert await place(locations, "ada", now) == "room-1"
 
 
@@ -89,11 +90,34 @@ async def test_who_left_is_not_brought_back_by_what_was_seen_before(
 ) -> None:
     now = server_ms()
     await locations.seed("acme", ["ada"])
-    await locations.write("acme", [joined("ada", now - 9), left("ada", now - 2)])
+    await write(locations, "acme", [joined("ada", now - 9), left("ada", now - 2)])
     assert raw.get("lf:{acme}:place:ada") == str(now - 2)  # the time, and no place
-    assert await locations.write("acme", [joined("ada", now - 5)]) == (0, 1, 0)
+    assert await write(locations, "acme", [joined("ada", now - 5)]) == (0, 1, 0)
     assert await place(locations, "ada", now) is None
-    assert await locations.write("acme", [joined("ada", now - 1)]) == (1, 0, 0)
+    assert await write(locations, "acme", [joined("ada", now - 1)]) == (1, 0, 0)
+    assert await place(locations, "ada", now) == "room-1"
+
+
+async def test_who_left_leaves_every_place_that_is_no_newer(
+    locations: Locations, server_ms: Callable[[], int]
+) -> None:
+    """Joined here, then there, then left there: the middle was never written."""
+    await locations.seed("acme", ["ada"])
+    now = server_ms()
+    await write(locations, "acme", [joined("ada", now - 9, ap="here")])
+    gone = left("ada", now - 1, "there")._replace(seen_ms=now - 5)
+    assert await write(locations, "acme", [gone]) == (1, 0, 0)
+    assert await place(locations, "ada", now) is None
+
+
+async def test_who_left_keeps_a_place_that_is_newer_than_what_they_left(
+    locations: Locations, server_ms: Callable[[], int]
+) -> None:
+    await locations.seed("acme", ["ada"])
+    now = server_ms()
+    await write(locations, "acme", [joined("ada", now - 3, ap="here")])
+    gone = left("ada", now - 1, "there")._replace(seen_ms=now - 5)
+    assert await write(locations, "acme", [gone]) == (0, 1, 0)
     assert await place(locations, "ada", now) == "room-1"
 
 
@@ -118,7 +142,12 @@ class Oracle:
         old = self._stored[move.subject]
         too_old = move.observed_at_ms <= self._now - 24 * HOUR
         older = old is not None and move.observed_at_ms < old.at
-        elsewhere = move.space is None and (old is None or old.ap != move.ap)
+        newer = old is not None and old.at > move.seen_ms
+        elsewhere = (
+            move.space is None
+            and (old is None or old.ap != move.ap)
+            and (move.seen_ms == 0 or newer)
+        )
         if too_old or older or elsewhere:
             self._count(late=1)
             return
@@ -146,6 +175,7 @@ a_move = st.builds(
     st.sampled_from(["room-1", "room-2", None]),
     st.integers(0, 100),
     st.sampled_from(["a1", "a2"]),
+    st.sampled_from([0, 0, -3, -2, -1]),
 )
 
 
@@ -167,9 +197,13 @@ async def test_any_batches_end_as_the_oracle_says(
     counted = Written(0, 0, 0)
     for batch in batches:
         moves = [
-            each._replace(observed_at_ms=now + each.observed_at_ms) for each in batch
+            each._replace(
+                observed_at_ms=now + each.observed_at_ms,
+                seen_ms=each.seen_ms and now + each.seen_ms,
+            )
+            for each in batch
         ]
-        outcome = await locations.write(tenant, moves)
+        outcome = await write(locations, tenant, moves)
         counted = Written(*map(sum, zip(counted, outcome, strict=True)))
         for move in moves:
             oracle.write(move)
@@ -204,7 +238,8 @@ async def test_any_order_with_repetitions_ends_with_the_newest(
     cut = data.draw(st.integers(0, len(arrivals)))
     await locations.seed(tenant, ["ada"])
     await asyncio.gather(
-        locations.write(tenant, arrivals[:cut]), locations.write(tenant, arrivals[cut:])
+        write(locations, tenant, arrivals[:cut]),
+        write(locations, tenant, arrivals[cut:]),
     )
     assert await locations.find(tenant, ["ada"], now) == [
         Location("room-4", now - 1, 80)
@@ -217,10 +252,10 @@ async def test_a_batch_that_is_written_again_changes_nothing(
     now = server_ms()
     await locations.seed("acme", ["ada", "bob"])
     batch = [joined("ada", now - 2), joined("bob", now - 1), left("ada", now)]
-    await locations.commit("acme", batch, ["c1"], b"row")
+    await locations.commit("acme", columns(batch), ["c1"], b"row")
     keys = set(raw.keys())
     once = {key: raw.dump(key) for key in keys if ":place:" in key}
-    await locations.commit("acme", batch, ["c1"], b"row")
+    await locations.commit("acme", columns(batch), ["c1"], b"row")
     assert set(raw.keys()) == keys
     assert {key: raw.dump(key) for key in keys if ":place:" in key} == once
 
@@ -232,8 +267,8 @@ async def test_every_location_key_ends_a_day_after_its_observation(
     subjects = [f"s{number}" for number in range(50)]
     await locations.seed("acme", subjects)
     moves = [joined(each, now - HOUR * (row % 24)) for row, each in enumerate(subjects)]
-    await locations.write("acme", moves)
-    await locations.write("acme", [left(each, now) for each in subjects[::3]])
+    await write(locations, "acme", moves)
+    await write(locations, "acme", [left(each, now) for each in subjects[::3]])
     keys = raw.keys("*:place:*")
     assert len(keys) == 50
     for key in keys:

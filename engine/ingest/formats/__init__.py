@@ -14,9 +14,13 @@ How the pipeline uses a row, and why in this order:
 5. A record about nobody (both fields of the identity None, or no `identify`) goes to
    `read`; where the format has none, it ends there.
 
-Whatever a function raises is in `REFUSALS`; `reason_of` names it for a metric. The
-decoder's own errors are among them, since wrapping each call costs a fifth of the hot
-path. None of their texts may be shown: use the reason.
+Each function takes all records that one chunk brought for a source, since a call for
+each costs more than most of what it does. A format that is not in a hurry writes a
+function of one record and lifts it by `wire.each`.
+
+Whatever a function refuses with is in `REFUSALS`; `reason_of` names it for a metric.
+The decoder's own errors are among them. None of their texts may be shown: use the
+reason.
 """
 
 from __future__ import annotations
@@ -25,15 +29,14 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-import msgspec
-
 from engine.errors import InputError, Malformed, TooLarge
 from engine.ingest.formats import chirpstack4, livefloor, radius, zigbee2mqtt
-from engine.ingest.formats.wire import FUTURE_MS, Record
+from engine.ingest.formats.wire import FUTURE_MS, REFUSALS, Batch, Record, each
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from engine.ingest.formats.wire import Refuse
     from engine.model import Identity, Observation, Reading
 
 __all__ = [
@@ -46,14 +49,6 @@ __all__ = [
     "reason_of",
 ]
 
-REFUSALS: Final[tuple[type[Exception], ...]] = (
-    InputError,
-    msgspec.DecodeError,  # also ValidationError, which is one
-    RecursionError,  # too deep; msgspec passes the interpreter's own error on
-    UnicodeDecodeError,  # text that is not UTF-8; msgspec passes this on, too
-)
-"""Everything that a function of a format may raise, whatever the bytes are."""
-
 
 @dataclass(frozen=True, slots=True)
 class Format:
@@ -62,30 +57,54 @@ class Format:
     Attributes:
         name: As in the configuration of a source.
         max_bytes: A larger payload is refused before any other function sees it.
-        records: Splits a message into records, bounded; None: a message is one record.
-        identify: Decodes the identity alone. None: the format is about no person. Both
-            fields None: the record is about nobody.
-        observe: Decodes the rest of a record about a person who opted in; `now_ms` is
-            the time of receipt. None where `identify` is.
-        read: Decodes a record about nobody; gets the topic after the source's base
-            (see `base_of`) and the time of receipt. None: the format has no readings.
-            `ReadingFlag.RETAINED` is for the link to add: only it knows.
+        records: Splits a message into records, bounded; may raise any of `REFUSALS`.
+            None: a message is one record.
+        identify: Decodes the identities alone. None: the format is about no person.
+            Both fields None: the record is about nobody.
+        quick: Decodes the identity of a message that is one plain record, or raises any
+            of `REFUSALS`; the message is then taken the long way. Nothing but speed
+            depends on it.
+        observe: Decodes the rest of records about people who opted in. None where
+            `identify` is.
+        read: Decodes records about nobody. None: the format has no readings.
+            `ReadingFlag.RETAINED` is for the pipeline to add.
     """
 
     name: str
     max_bytes: int
     records: Callable[[bytes], Sequence[Record]] | None = None
-    identify: Callable[[Record], Identity] | None = None
-    observe: Callable[[Record, int], Sequence[Observation]] | None = None
-    read: Callable[[Record, str, int], Sequence[Reading]] | None = None
+    identify: Batch[Identity | None] | None = None
+    quick: Callable[[bytes], Identity] | None = None
+    observe: Batch[Observation | None] | None = None
+    read: Batch[Sequence[Reading] | None] | None = None
 
-    def split(self, payload: bytes) -> Sequence[Record]:
-        """Return the records of a message: one, or those of a batch.
+    def fit(self, payloads: Sequence[bytes]) -> bool:
+        """Return whether no payload is over the limit."""
+        return max(map(len, payloads), default=0) <= self.max_bytes
 
-        Raises:
-            TooLarge: Over `max_bytes`, or more records than the format allows.
-            Exception: Any other of `REFUSALS`.
+    def split(
+        self, payloads: Sequence[bytes], topics: Sequence[str], refuse: Refuse
+    ) -> tuple[Sequence[Record], Sequence[str]]:
+        """Return the records of messages, and the topic of each.
+
+        A message is refused that is over `max_bytes`, has more records than the format
+        allows, or cannot be split.
         """
+        if self.records is None and self.fit(payloads):
+            return payloads, topics
+        records: list[Record] = []
+        whose: list[str] = []
+        for payload, topic in zip(payloads, topics, strict=True):
+            try:
+                found = self._split(payload)
+            except REFUSALS as error:
+                refuse(error)
+                continue
+            records += found
+            whose += [topic] * len(found)
+        return records, whose
+
+    def _split(self, payload: bytes) -> Sequence[Record]:
         if len(payload) > self.max_bytes:
             raise TooLarge(f"a message of this format has at most {self.max_bytes} B")
         return (payload,) if self.records is None else self.records(payload)
@@ -98,26 +117,27 @@ FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
             Format(
                 "chirpstack4",
                 max_bytes=chirpstack4.MAX_BYTES,
-                read=chirpstack4.read,
+                read=each(chirpstack4.read),
             ),
             Format(
                 "livefloor",
                 max_bytes=livefloor.MAX_BYTES,
                 records=livefloor.records,
-                identify=livefloor.identify,
+                identify=each(livefloor.identify),
+                quick=livefloor.quick,
                 observe=livefloor.observe,
-                read=livefloor.read,
+                read=each(livefloor.read),
             ),
             Format(
                 "radius",
                 max_bytes=radius.MAX_BYTES,
-                identify=radius.identify,
-                observe=radius.observe,
+                identify=each(radius.identify),
+                observe=each(radius.observe),
             ),
             Format(
                 "zigbee2mqtt",
                 max_bytes=zigbee2mqtt.MAX_BYTES,
-                read=zigbee2mqtt.read,
+                read=each(zigbee2mqtt.read),
             ),
         )
     }

@@ -63,7 +63,7 @@ from engine.ingest.formats.wire import (
 from engine.model import Reading
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from engine.model import ReadingKind
 
@@ -96,8 +96,6 @@ _PRESENCE_TEXT: Final = {"occupied": 1, "vacant": 0, "unoccupied": 0}
 _ELSYS: Final = {0: 0, 2: 1}
 _FLAG: Final = {0: 0, 1: 1}
 _PIR_TEXT: Final = {"trigger": 1, "idle": 0, "normal": 0}
-_COUNTS = frozenset({"people_count_all", "people_counter_all", "people_total_counts"})
-_MOTIONS = frozenset({"pir", "motion"})
 _REGION = re.compile(r"(region_[0-9]{1,2})(_count)?")
 _NOT_IN_USE = ("disable", "disabled", 0)
 
@@ -112,19 +110,19 @@ def read(record: Record, topic: str, now_ms: int) -> Sequence[Reading]:
     device = event.device_info.dev_eui.strip().lower()
     if not device:
         raise Malformed('"devEui" names no device')
-    name = topic.rpartition("/")[2]
-    if name not in _EVENTS:
-        name = _name_of(event)
-    observed_ms = sensor_time(parse_time(event.time), now_ms)
+    if topic.endswith("/up"):
+        name = "up"
+    else:
+        name = topic.rpartition("/")[2]
+        if name not in _EVENTS:
+            name = _name_of(event)
+    at_ms = sensor_time(parse_time(event.time), now_ms)
     if name == "up" and event.object:
-        found = [
-            Reading(device, kind, value, observed_ms, channel)
-            for channel, kind, value in _measured(event.object)
-        ]
+        found = _measured(device, at_ms, event.object)
         if found:
             return found
     alive = name in ("up", "status") or (name == "log" and event.code == "UPLINK_CODEC")
-    return (Reading(device, HEALTH, 1, observed_ms),) if alive else ()
+    return (Reading(device, HEALTH, 1, at_ms),) if alive else ()
 
 
 def _name_of(event: _Event) -> str:
@@ -137,30 +135,33 @@ def _name_of(event: _Event) -> str:
     return "up" if any(field is not None for field in fields) else ""
 
 
-def _measured(fields: dict[str, Any]) -> Iterator[tuple[str, ReadingKind, int]]:
-    """Yield channel, kind and value of each field that is known."""
+def _measured(device: str, at_ms: int, fields: dict[str, Any]) -> list[Reading]:
+    """Return a reading for each field that is known."""
+    found = []
     for name, value in fields.items():
-        if name == "occupancy":
-            yield "", PRESENCE, _presence(value, _ELSYS)
-        elif name in _COUNTS:
-            yield "", COUNT, _count(value)
-        elif name in _MOTIONS:
-            pulses = _pulses(value)
-            if pulses is not None:
-                yield "", MOTION, pulses
-        elif name == "regions":
-            yield from _listed_regions(value)
-        elif name.startswith("region_"):
-            yield from _region(name, value, fields)
+        known = _FIELDS.get(name)
+        if known is not None:
+            kind, meaning = known
+            number = meaning(value)
+            if number is not None:
+                found.append(Reading(device, kind, number, at_ms))
+        elif name.startswith("region"):
+            regions = _regions(name, value, fields)
+            found += [Reading(device, kind, n, at_ms, c) for c, kind, n in regions]
+    return found
 
 
-def _region(
+def _regions(
     name: str, value: object, fields: dict[str, Any]
 ) -> Iterator[tuple[str, ReadingKind, int]]:
-    found = _REGION.fullmatch(name)
-    if found is None:
+    """Yield channel, kind and value of what a field says of regions."""
+    if name == "regions":
+        yield from _listed_regions(value)
         return
-    channel, is_count = found.groups()
+    known = _REGION.fullmatch(name)
+    if known is None:
+        return
+    channel, is_count = known.groups()
     if fields.get(f"{channel}_enable") in _NOT_IN_USE:
         return
     if is_count:
@@ -181,12 +182,18 @@ def _listed_regions(regions: object) -> Iterator[tuple[str, ReadingKind, int]]:
             yield f"region_{index + 1}", PRESENCE, 0 if vacant else -1
 
 
+def _occupancy(value: object) -> int:
+    if value.__class__ is str and value in _PRESENCE_TEXT:  # what most codecs write
+        return _PRESENCE_TEXT[value]
+    return _presence(value, _ELSYS)
+
+
 def _presence(value: object, numbers: dict[int, int]) -> int:
     """Return 1, 0 or, for everything that is not plainly one of them, -1."""
-    if isinstance(value, bool):
-        return int(value)
     if isinstance(value, str):
         return _PRESENCE_TEXT.get(value.lower(), -1)
+    if isinstance(value, bool):
+        return int(value)
     number = _number(value)
     return -1 if number is None else numbers.get(number, -1)
 
@@ -214,3 +221,13 @@ def _number(value: object) -> int | None:
     if isinstance(value, float) and value.is_integer():
         return int(value)
     return None
+
+
+_FIELDS: Final[dict[str, tuple[ReadingKind, Callable[[object], int | None]]]] = {
+    "occupancy": (PRESENCE, _occupancy),
+    "people_count_all": (COUNT, _count),
+    "people_counter_all": (COUNT, _count),
+    "people_total_counts": (COUNT, _count),
+    "pir": (MOTION, _pulses),
+    "motion": (MOTION, _pulses),
+}

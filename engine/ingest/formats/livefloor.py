@@ -45,7 +45,7 @@ else is looked at, and for that all other keys have to be passed over anyway.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
@@ -57,8 +57,13 @@ from engine.ingest.formats.wire import (
     MAX_COUNT,
     MOTION,
     PRESENCE,
+    REFUSALS,
+    SENSIBLE_BELOW_MS,
+    YEAR_2000_MS,
     Record,
+    Refuse,
     SourceTime,
+    each,
     parse_time,
     person_time,
     sensor_time,
@@ -67,22 +72,24 @@ from engine.model import Identity, Observation, ObservationKind, Reading
 from engine.spelling import canonical_ap
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 MAX_BYTES = 1 << 20
 MAX_RECORDS = 10_000
 MAX_NAME = 256
 """Of an access point or session: what is remembered of people has a bound."""
 
-_T = TypeVar("_T")
 _Count = Annotated[int, msgspec.Meta(ge=-1, le=MAX_COUNT)]
 _Name = Annotated[str, msgspec.Meta(max_length=MAX_NAME)]
+_Session = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME)]
+_Milliseconds = Annotated[int, msgspec.Meta(ge=YEAR_2000_MS, lt=SENSIBLE_BELOW_MS)]
 _Pulses = Annotated[int, msgspec.Meta(ge=0, le=MAX_COUNT)]
+
+_OBJECT = b"{"
 
 _COMMAS = 10
 """More than a record with every key has."""
 _BLANK = b" \t\r\n"
-_OBJECT = ord("{")
 _ARRAY = ord("[")
 _MSGPACK_ARRAYS = frozenset({*range(0x90, 0xA0), 0xDC, 0xDD})
 
@@ -94,6 +101,15 @@ class _Association(msgspec.Struct, gc=False):
     event: str = "joined"
     at: SourceTime = None
     session: _Name | None = None
+
+
+class _PlainAssociation(msgspec.Struct, gc=False):
+    """An association as most are: nothing about it is left to ask."""
+
+    ap: _Name
+    at: _Milliseconds
+    event: ObservationKind = ObservationKind.JOINED
+    session: _Session | None = None
 
 
 class _Reading(msgspec.Struct, gc=False):
@@ -108,15 +124,19 @@ class _Reading(msgspec.Struct, gc=False):
     at: SourceTime = None
 
 
-_json_identity = msgspec.json.Decoder(Identity).decode
+quick = msgspec.json.Decoder(Identity).decode
 _msgpack_identity = msgspec.msgpack.Decoder(Identity).decode
 _json_batch = msgspec.json.Decoder(list[Raw]).decode
 _msgpack_batch = msgspec.msgpack.Decoder(list[Raw]).decode
 _associations = (
-    msgspec.json.Decoder(_Association),
-    msgspec.msgpack.Decoder(_Association),
+    msgspec.json.Decoder(_Association).decode,
+    msgspec.msgpack.Decoder(_Association).decode,
 )
-_readings = (msgspec.json.Decoder(_Reading), msgspec.msgpack.Decoder(_Reading))
+_decode_plain = msgspec.json.Decoder(_PlainAssociation).decode
+_readings = (
+    msgspec.json.Decoder(_Reading).decode,
+    msgspec.msgpack.Decoder(_Reading).decode,
+)
 
 _KINDS = {"joined": ObservationKind.JOINED, "left": ObservationKind.LEFT}
 
@@ -132,7 +152,7 @@ def records(payload: bytes) -> Sequence[Record]:
         TooLarge: More than `MAX_RECORDS`.
     """
     first = payload[0] if payload else 0
-    if first == _OBJECT:
+    if payload[:1] == _OBJECT:
         return (payload,)
     if first in _BLANK:
         payload = payload.lstrip(_BLANK)
@@ -174,22 +194,45 @@ def _msgpack_length(payload: bytes) -> int:
             return short & 0x0F
 
 
-def identify(record: Record) -> Identity:
+def identify(record: Record, topic: str, now_ms: int) -> Identity:
     """Decode `login` and `device` alone; both None: a reading."""
-    # As in `_is_json`, but a call less: this is what most records end with.
-    if isinstance(record, Raw) or (record and record[0] == _OBJECT):
-        return _json_identity(record)
-    return _msgpack_identity(record)
+    del topic, now_ms
+    return quick(record) if _is_json(record) else _msgpack_identity(record)
 
 
-def observe(record: Record, now_ms: int) -> Sequence[Observation]:
-    """Decode what an association says beside the identity.
+def observe(
+    records: Sequence[Record], topics: Sequence[str], now_ms: int, refuse: Refuse
+) -> list[Observation | None]:
+    """Decode what associations say beside the identity.
 
-    Raises:
-        Malformed: No access point, or an event of another name.
-        BadTime: `at` is no time, or in the future.
+    Refuses as malformed one without an access point or with an event of another name,
+    and for its time one whose `at` is no time, or in the future.
     """
-    wire = _decode(record, _associations)
+    try:
+        return [*_plain(records, now_ms)]
+    except REFUSALS:
+        return _observe_each(records, topics, now_ms, refuse)
+
+
+def _plain(records: Sequence[Record], now_ms: int) -> Iterator[Observation]:
+    """Yield the observations of associations in JSON that are stamped in milliseconds.
+
+    This is what busy sources send. Anything else raises, and goes the long way.
+    """
+    for wire in map(_decode_plain, records):
+        at_ms = wire.at
+        if at_ms > now_ms:
+            at_ms = person_time(at_ms, now_ms)
+        ap = canonical_ap(wire.ap)
+        if not ap:
+            raise Malformed
+        yield Observation(wire.event, ap, at_ms, wire.session)
+
+
+def _observe(record: Record, topic: str, now_ms: int) -> Observation:
+    del topic
+    json, msgpack = _associations
+    wire = json(record) if _is_json(record) else msgpack(record)
     kind = _KINDS.get(wire.event)
     if kind is None:
         raise Malformed('"event" must be "joined" or "left"')
@@ -198,7 +241,10 @@ def observe(record: Record, now_ms: int) -> Sequence[Observation]:
         raise Malformed('"ap" names no access point')
     at = wire.at
     observed_ms = now_ms if at is None else person_time(_time(at), now_ms)
-    return (Observation(kind, ap, observed_ms, wire.session or None),)
+    return Observation(kind, ap, observed_ms, wire.session or None)
+
+
+_observe_each = each(_observe)
 
 
 def read(record: Record, topic: str, now_ms: int) -> Sequence[Reading]:
@@ -209,24 +255,23 @@ def read(record: Record, topic: str, now_ms: int) -> Sequence[Reading]:
         BadTime: `at` is no time.
     """
     del topic
-    wire = _decode(record, _readings)
-    device = wire.sensor.lower()
+    json, msgpack = _readings
+    wire = json(record) if _is_json(record) else msgpack(record)
+    device, channel, at = wire.sensor.lower(), wire.channel, wire.at
     if not device:
         raise Malformed('"sensor" names no sensor')
-    channel = wire.channel
-    at = wire.at
-    observed_ms = now_ms if at is None else sensor_time(_time(at), now_ms)
+    at_ms = now_ms if at is None else sensor_time(_time(at), now_ms)
     found: list[Reading] = []
     if wire.occupied is not UNSET:
         value = -1 if wire.occupied is None else int(wire.occupied)
-        found.append(Reading(device, PRESENCE, value, observed_ms, channel))
+        found.append(Reading(device, PRESENCE, value, at_ms, channel))
     if wire.motion is not UNSET:
-        found.append(Reading(device, MOTION, int(wire.motion), observed_ms, channel))
+        found.append(Reading(device, MOTION, int(wire.motion), at_ms, channel))
     if wire.count is not UNSET:
         value = -1 if wire.count is None else wire.count
-        found.append(Reading(device, COUNT, value, observed_ms, channel))
+        found.append(Reading(device, COUNT, value, at_ms, channel))
     if wire.online is not UNSET:
-        found.append(Reading(device, HEALTH, int(wire.online), observed_ms))
+        found.append(Reading(device, HEALTH, int(wire.online), at_ms))
     if not found:
         raise Malformed('a reading has one of "occupied", "motion", "count", "online"')
     return found
@@ -234,16 +279,7 @@ def read(record: Record, topic: str, now_ms: int) -> Sequence[Reading]:
 
 def _is_json(record: Record) -> bool:
     """Tell by type or first byte; "{" begins no msgpack map, so there is no third."""
-    if isinstance(record, Raw):
-        return True
-    return bool(record) and record[0] == _OBJECT
-
-
-def _decode(
-    record: Record,
-    decoders: tuple[msgspec.json.Decoder[_T], msgspec.msgpack.Decoder[_T]],
-) -> _T:
-    return decoders[0 if _is_json(record) else 1].decode(record)
+    return isinstance(record, Raw) or record[:1] == _OBJECT
 
 
 def _time(at: SourceTime) -> int:

@@ -44,7 +44,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import Annotated, TypeAlias
 
 import msgspec
 
@@ -52,9 +52,6 @@ from engine.errors import Malformed
 from engine.ingest.formats.wire import Record, SourceTime, parse_time, person_time
 from engine.model import Identity, Observation, ObservationKind
 from engine.spelling import canonical_ap
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 MAX_BYTES = 1 << 16
 """A packet has 4,096 octets; its JSON with types and lists is a few times as long."""
@@ -153,8 +150,9 @@ _ADDRESS = re.compile(r"[0-9a-f]{2}(?:[:.-]?[0-9a-f]{2}){5}")
 _BARE_ADDRESS = re.compile(r"[0-9a-f]{12}")
 
 
-def identify(record: Record) -> Identity:
+def identify(record: Record, topic: str, now_ms: int) -> Identity:
     """Decode login and device alone; both None: a packet about no person."""
+    del topic, now_ms
     who = _who(record)
     who = who.request or who
     user = _text(who.user) or _text(who.username)
@@ -165,13 +163,14 @@ def identify(record: Record) -> Identity:
     return Identity(_person(user) if user else None, caller)
 
 
-def observe(record: Record, now_ms: int) -> Sequence[Observation]:
-    """Decode what happened and where.
+def observe(record: Record, topic: str, now_ms: int) -> Observation | None:
+    """Decode what happened and where; None of what is about no association.
 
     Raises:
         Malformed: No `Acct-Status-Type` (not accounting), or no access point.
         BadTime: A time in the future.
     """
+    del topic
     what = _what(record)
     what = what.request or what
     status = _text(what.status) or _text(what.status_type)
@@ -182,9 +181,9 @@ def observe(record: Record, now_ms: int) -> Sequence[Observation]:
         raise Malformed("a packet without Acct-Status-Type is not accounting")
     kind = _KINDS.get(status.lower())
     if kind is None:
-        return ()
+        return None
     session = _text(what.session) or _text(what.session_id)
-    return (Observation(kind, _ap(what), _observed_ms(what, now_ms), session),)
+    return Observation(kind, _ap(what), _observed_ms(what, now_ms), session)
 
 
 def _scalar(attribute: _Attribute) -> _Scalar | None:

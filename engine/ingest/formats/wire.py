@@ -1,4 +1,4 @@
-"""What all formats share: a record, bounds of numbers, and the rules for time.
+"""What all formats share: records in batches, bounds of numbers, the rules for time.
 
 The time rules, in one place because each of them is easy to get wrong:
 
@@ -16,16 +16,35 @@ The time rules, in one place because each of them is easy to get wrong:
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import TypeAlias
+from typing import Final, TypeAlias, TypeVar
 
 import msgspec
 
-from engine.errors import BadTime
+from engine.errors import BadTime, InputError
 from engine.model import ReadingFlag, ReadingKind
 
 Record: TypeAlias = bytes | memoryview | msgspec.Raw
 """One record of a message, still encoded."""
+
+T = TypeVar("T")
+
+Refuse: TypeAlias = Callable[[Exception], object]
+"""Counts a record that is refused; it is called with one of `REFUSALS`."""
+
+Batch: TypeAlias = Callable[[Sequence[Record], Sequence[str], int, Refuse], list[T]]
+"""A function of a format: takes records, the topic of each after the source's base, the
+time of receipt and `Refuse`; gives one thing for each record, None where it is refused
+or says nothing."""
+
+REFUSALS: Final[tuple[type[Exception], ...]] = (
+    InputError,
+    msgspec.DecodeError,  # also ValidationError, which is one
+    RecursionError,  # too deep; msgspec passes the interpreter's own error on
+    UnicodeDecodeError,  # text that is not UTF-8; msgspec passes this on, too
+)
+"""Everything that a function of a format may refuse with, whatever the bytes are."""
 
 SourceTime: TypeAlias = int | float | str | None
 """A time as sources write it."""
@@ -44,10 +63,12 @@ SENSOR_PAST_MS = 7 * 86_400_000
 than any channel lives (`occupancy`: 26 hours), so that cutting it revives none."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_read_time = datetime.fromisoformat
 _DAY_MS = 86_400_000
-_YEAR_2000_MS = 946_684_800_000
+_YEAR_2000_DAYS = 10_957
+YEAR_2000_MS = 946_684_800_000
 _SECONDS_BELOW = 100_000_000_000
-_SENSIBLE_BELOW_MS = 100_000_000_000_000
+SENSIBLE_BELOW_MS = 100_000_000_000_000
 """The year 5138; no rule, only what the short way covers."""
 
 _LONGEST_TIME = 40
@@ -61,16 +82,37 @@ HEALTH = ReadingKind.HEALTH
 CACHED = ReadingFlag.CACHED
 
 
+def each(one: Callable[[Record, str, int], T | None]) -> Batch[T | None]:
+    """Return the batch function that calls `one` for each record.
+
+    Args:
+        one: Takes a record, its topic after the source's base and the time of receipt;
+            may raise any of `REFUSALS`.
+    """
+
+    def batch(
+        records: Sequence[Record], topics: Sequence[str], now_ms: int, refuse: Refuse
+    ) -> list[T | None]:
+        found: list[T | None] = []
+        for record, topic in zip(records, topics, strict=True):
+            try:
+                found.append(one(record, topic, now_ms))
+            except REFUSALS as error:
+                refuse(error)
+                found.append(None)
+        return found
+
+    return batch
+
+
 def parse_time(value: SourceTime) -> int | None:
     """Return a source's time in milliseconds, or None where there is no usable one."""
     if value is None:
         return None
-    if isinstance(value, str):
-        return _parse_text(value)
-    # Milliseconds as a whole number are what a busy source sends: they go first.
-    if _YEAR_2000_MS <= value < _SENSIBLE_BELOW_MS and isinstance(value, int):
+    # What busy sources send goes first: whole milliseconds, then text.
+    if value.__class__ is int and YEAR_2000_MS <= value < SENSIBLE_BELOW_MS:
         return value
-    return _from_number(value)
+    return _parse_text(value) if isinstance(value, str) else _from_number(value)
 
 
 def person_time(observed_ms: int, now_ms: int) -> int:
@@ -100,28 +142,31 @@ def sensor_time(observed_ms: int | None, now_ms: int) -> int:
 
 
 def _parse_text(text: str) -> int | None:
-    text = text.strip()
-    if not text or len(text) > _LONGEST_TIME:
-        return None
     try:
-        # float() also reads "nan", "inf" and "1_0": only digits may get there.
-        if text[4:5] != "-" and text.replace(".", "", 1).isdecimal():
-            return _from_number(float(text))
-        moment = datetime.fromisoformat(text)
-    except ValueError:
+        # A time without an offset cannot be subtracted from one with.
+        since = _read_time(text) - _EPOCH
+    except (ValueError, TypeError):
+        return _parse_loose(text)
+    if since.days < _YEAR_2000_DAYS:
         return None
-    if moment.tzinfo is None:
+    # In whole numbers, as timestamp() would round.
+    return since.days * _DAY_MS + since.seconds * 1000 + since.microseconds // 1000
+
+
+def _parse_loose(text: str) -> int | None:
+    """Read a number in digits, or a time with blanks around it."""
+    bare = text[: 2 * _LONGEST_TIME].strip()
+    if not bare or len(bare) > _LONGEST_TIME:
         return None
-    since = moment - _EPOCH  # in whole numbers: timestamp() would round
-    observed_ms = (
-        since.days * _DAY_MS + since.seconds * 1000 + since.microseconds // 1000
-    )
-    return observed_ms if observed_ms >= _YEAR_2000_MS else None
+    # float() also reads "nan", "inf" and "1_0": only digits may get there.
+    if bare.replace(".", "", 1).isdecimal():
+        return _from_number(float(bare))
+    return _parse_text(bare) if bare != text else None
 
 
 def _from_number(value: float) -> int | None:
     # Written so that NaN, which msgpack can carry, is no time; so is infinity.
     scale = 1000 if value < _SECONDS_BELOW else 1
-    if not _YEAR_2000_MS <= value * scale < float("inf"):
+    if not YEAR_2000_MS <= value * scale < float("inf"):
         return None
     return int(value * scale)

@@ -32,6 +32,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from engine.errors import Malformed
 from engine.ingest.formats.wire import (
@@ -58,8 +59,8 @@ _COMMANDS = frozenset({"set", "get"})
 
 
 class _State(msgspec.Struct, gc=False):
-    occupancy: bool | msgspec.UnsetType | None = msgspec.UNSET
-    presence: bool | msgspec.UnsetType | None = msgspec.UNSET
+    occupancy: bool | UnsetType | None = UNSET
+    presence: bool | UnsetType | None = UNSET
     last_seen: SourceTime = None
 
 
@@ -84,26 +85,23 @@ def read(record: Record, topic: str, now_ms: int) -> Sequence[Reading]:
     Raises:
         Malformed: An availability that is neither online nor offline, or no name.
     """
-    topic = topic.removeprefix(USUAL_BASE)
-    if topic.startswith("bridge/") or _is_command(topic) or not bytes(record):
+    if "/" in topic:  # a plain name is the usual case, and needs no more questions
+        topic = topic.removeprefix(USUAL_BASE)
+        if topic.startswith("bridge/") or _is_command(topic):
+            return ()
+        if topic.endswith(_AVAILABILITY) and record:
+            device = _device(topic.removesuffix(_AVAILABILITY))
+            return (Reading(device, HEALTH, _online(record), now_ms),)
+    if not record:
         return ()
-    if topic.endswith(_AVAILABILITY):
-        device = _device(topic.removesuffix(_AVAILABILITY))
-        return (Reading(device, HEALTH, _online(record), now_ms),)
     state = _decode_state(record)
-    value = state.occupancy if state.presence is msgspec.UNSET else state.presence
-    if isinstance(value, msgspec.UnsetType):
+    present = state.occupancy if state.presence is UNSET else state.presence
+    if present is UNSET:
         return ()
-    return (
-        Reading(
-            _device(topic),
-            PRESENCE,
-            -1 if value is None else int(value),
-            sensor_time(parse_time(state.last_seen), now_ms),
-            "",
-            CACHED,
-        ),
-    )
+    seen = state.last_seen
+    at_ms = now_ms if seen is None else sensor_time(parse_time(seen), now_ms)
+    value = -1 if present is None else int(present)
+    return (Reading(_device(topic), PRESENCE, value, at_ms, "", CACHED),)
 
 
 def _device(name: str) -> str:
@@ -114,8 +112,6 @@ def _device(name: str) -> str:
 
 def _is_command(topic: str) -> bool:
     """Tell `{name}/set`, `{name}/get` and their `/{attribute}` forms."""
-    if "/set" not in topic and "/get" not in topic:
-        return False
     return not _COMMANDS.isdisjoint(topic.split("/")[1:][-2:])
 
 

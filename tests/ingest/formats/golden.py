@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import msgspec
 
 from engine.ingest.formats import FORMATS, Format
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+    from engine.ingest.formats import Record
+    from engine.ingest.formats.wire import Batch
     from engine.model import Observation, Reading
+
+T = TypeVar("T")
 
 SAMPLES = Path(__file__).parent / "samples"
 NOW_MS = 1_772_442_000_000  # 2026-03-02 09:00 UTC, when all samples were received
@@ -52,19 +56,47 @@ def samples() -> Iterator[Sample]:
 GOLDEN = list(samples())
 
 
+def split(form: Format, payload: bytes) -> Sequence[Record]:
+    """Return the records of a message; raise what it is refused with."""
+    refused: list[Exception] = []
+    records, _ = form.split([payload], [""], refused.append)
+    if refused:
+        raise refused[0]
+    return records
+
+
+def one(
+    function: Batch[T | None] | None,
+    record: Record,
+    topic: str = "",
+    now_ms: int = NOW_MS,
+) -> T | None:
+    """Return what a function of a format makes of one record; raise its refusal."""
+    assert function is not None
+    refused: list[Exception] = []
+    (found,) = function([record], [topic], now_ms, refused.append)
+    if refused:
+        assert found is None
+        raise refused[0]
+    return found
+
+
 def meaning_of(form: Format, payload: bytes, topic: str, now_ms: int) -> dict[str, Any]:
     """Return identities, observations and readings, each only where there are some."""
     found: dict[str, list[Any]] = {"identities": [], "observations": [], "readings": []}
-    for record in form.split(payload):
+    for record in split(form, payload):
         about_nobody = True
         if form.identify is not None:
-            identity = form.identify(record)
+            identity = one(form.identify, record, topic, now_ms)
+            assert identity is not None
             found["identities"].append(msgspec.to_builtins(identity))
             about_nobody = identity.login is None and identity.device is None
         if about_nobody and form.read is not None:
-            found["readings"] += map(_plain, form.read(record, topic, now_ms))
+            readings = one(form.read, record, topic, now_ms) or ()
+            found["readings"] += map(_plain, readings)
         elif form.observe is not None:
-            found["observations"] += map(_plain, form.observe(record, now_ms))
+            seen = one(form.observe, record, topic, now_ms)
+            found["observations"] += [] if seen is None else [_plain(seen)]
     return {name: values for name, values in found.items() if values}
 
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import json
 import random
-from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -30,11 +29,20 @@ from engine.ingest.formats.wire import (
     SENSOR_PAST_MS,
 )
 from engine.model import Identity, Observation, ReadingKind
-from tests.ingest.formats.golden import GOLDEN, NOW_MS, SAMPLES, Sample, meaning_of
+from tests.ingest.formats.golden import (
+    GOLDEN,
+    NOW_MS,
+    SAMPLES,
+    Sample,
+    meaning_of,
+    one,
+    split,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from engine.ingest.formats import Record
     from engine.model import Reading
 
 every_format = pytest.mark.parametrize("form", FORMATS.values(), ids=FORMATS)
@@ -47,30 +55,34 @@ MARKER = "Zq7-canary-Zq7"
 
 def refusals_of(form: Format, payload: bytes) -> Iterator[Exception]:
     """Call every function of a format with every record; let only refusals through."""
-    try:
-        records = form.split(payload)
-    except REFUSALS as refusal:
-        yield refusal
-        records = [payload]  # the others must not rely on having been called after it
-    for record in records[:20]:
-        calls: list[Callable[[], Identity | Sequence[Observation | Reading]]] = []
-        if form.identify is not None:
-            calls.append(partial(form.identify, record))
-        if form.observe is not None:
-            calls.append(partial(form.observe, record, NOW_MS))
-        if form.read is not None:
-            calls += [partial(form.read, record, topic, NOW_MS) for topic in TOPICS]
-        for call in calls:
-            try:
-                found = call()
-            except REFUSALS as refusal:
-                yield refusal
-            else:
-                check_plausible(found)
+    refused: list[Exception] = []
+    refuse = refused.append
+    records, _ = form.split([payload], [""], refuse)
+    # The others must not rely on the record having been split before.
+    for record in records[:20] or [payload]:
+        for decode in (form.identify, form.observe):
+            if decode is not None:
+                check_plausible(decode([record], [""], NOW_MS, refuse))
+        for topic in TOPICS if form.read is not None else ():
+            (found,) = one_batch(form, record, topic, refuse)
+            check_plausible(found or ())
+    assert all(isinstance(refusal, REFUSALS) for refusal in refused)
+    yield from refused
 
 
-def check_plausible(found: Identity | Sequence[Observation | Reading]) -> None:
-    for thing in () if isinstance(found, Identity) else found:
+def one_batch(
+    form: Format, record: Record, topic: str, refuse: Callable[[Exception], None]
+) -> Sequence[Sequence[Reading] | None]:
+    assert form.read is not None
+    return form.read([record], [topic], NOW_MS, refuse)
+
+
+def check_plausible(
+    found: Sequence[Identity | Observation | Reading | None],
+) -> None:
+    for thing in found:
+        if thing is None or isinstance(thing, Identity):
+            continue
         assert thing.observed_at_ms <= NOW_MS + SENSOR_FUTURE_MS
         if isinstance(thing, Observation):
             assert thing.ap
@@ -114,7 +126,47 @@ def test_a_format_that_knows_persons_knows_what_they_did(form: Format) -> None:
 @every_format
 def test_a_message_over_the_limit_is_too_large_whatever_it_holds(form: Format) -> None:
     with pytest.raises(TooLarge):
-        form.split(b"{" * (form.max_bytes + 1))
+        split(form, b"{" * (form.max_bytes + 1))
+
+
+@every_format
+@settings(max_examples=150, deadline=None)
+@given(payload=st.binary(max_size=200))
+def test_the_quick_way_says_what_the_long_one_says_or_nothing(
+    form: Format, payload: bytes
+) -> None:
+    bodies = [sample.payload for sample in GOLDEN if sample.format is form]
+    for body in (payload, *bodies, *BOMBS.values()):
+        if form.quick is None or len(body) > form.max_bytes:
+            continue
+        try:
+            quick = form.quick(body)
+        except REFUSALS:
+            continue
+        (record,) = split(form, body)
+        assert quick == one(form.identify, record)
+
+
+@every_format
+def test_a_batch_is_what_its_records_are_one_by_one(form: Format) -> None:
+    """Also where one of them is refused, or of another encoding."""
+    bodies = [sample.payload for sample in GOLDEN if sample.format is form]
+    for odd in (b"", b"{", b"\xff", *BOMBS.values()):
+        records, topics = form.split(
+            [*bodies, odd, *bodies], [""] * (2 * len(bodies) + 1), ignore
+        )
+        for decode in (form.identify, form.observe, form.read):
+            if decode is None:
+                continue
+            alone = [
+                decode([r], [t], NOW_MS, ignore)[0]
+                for r, t in zip(records, topics, strict=True)
+            ]
+            assert decode(records, topics, NOW_MS, ignore) == alone
+
+
+def ignore(refusal: Exception) -> None:
+    assert isinstance(refusal, REFUSALS)
 
 
 @every_format
@@ -284,7 +336,7 @@ def test_of_a_bystanders_record_nothing_but_the_identity_becomes_an_object(
             strange = {key: body[key] if key in who else MARKER for key in body}
             record = json.dumps({**strange, "more": MARKER}).encode()
             record = record.replace(json.dumps(MARKER).encode(), opaque)
-            assert form.identify(record) == form.identify(sample.payload)
+            assert one(form.identify, record) == one(form.identify, sample.payload)
             checked += 1
     assert checked
 

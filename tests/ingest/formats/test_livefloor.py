@@ -8,23 +8,32 @@ import pytest
 
 from engine.errors import BadTime, Malformed, TooLarge
 from engine.ingest.formats import FORMATS, REFUSALS
-from engine.ingest.formats.livefloor import (
-    MAX_RECORDS,
-    identify,
-    observe,
-    read,
-    records,
-)
+from engine.ingest.formats.livefloor import MAX_RECORDS, read, records
 from engine.model import Identity, ObservationKind, ReadingKind
-from tests.ingest.formats.golden import NOW_MS, meaning_of
+from tests.ingest.formats.golden import NOW_MS, meaning_of, one
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from engine.ingest.formats import Record
+    from engine.model import Observation
 
 every_encoding = pytest.mark.parametrize(
     "pack", [msgspec.json.encode, msgspec.msgpack.encode], ids=["json", "msgpack"]
 )
 ASSOCIATION = {"login": "ada", "device": "a4:83:e7:11:22:33", "ap": "hq-3-ap-12"}
+
+
+def identify(record: Record) -> Identity:
+    identity = one(FORMATS["livefloor"].identify, record)
+    assert identity is not None
+    return identity
+
+
+def observe(record: Record, now_ms: int) -> Observation:
+    observation = one(FORMATS["livefloor"].observe, record, now_ms=now_ms)
+    assert observation is not None
+    return observation
 
 
 @every_encoding
@@ -41,7 +50,7 @@ def test_a_batch_means_the_same_as_its_records_one_by_one(
     assert len(together["readings"]) == len(together["observations"]) == number
     for name, values in together.items():
         alone = [meaning_of(form, pack(record), "", NOW_MS) for record in batch]
-        assert [value for one in alone for value in one.get(name, ())] == values
+        assert [value for each in alone for value in each.get(name, ())] == values
 
 
 def test_blanks_before_a_message_do_not_matter() -> None:
@@ -93,7 +102,7 @@ def test_a_time_that_is_none_is_refused_and_no_time_is_that_of_receipt() -> None
             observe(json.dumps({**ASSOCIATION, "at": at}).encode(), NOW_MS)
         with pytest.raises(BadTime):
             read(json.dumps({"sensor": "a", "count": 1, "at": at}).encode(), "", NOW_MS)
-    [observation] = observe(json.dumps(ASSOCIATION).encode(), NOW_MS)
+    observation = observe(json.dumps(ASSOCIATION).encode(), NOW_MS)
     assert observation.observed_at_ms == NOW_MS
     assert observation.kind is ObservationKind.JOINED
 

@@ -2,14 +2,19 @@ from __future__ import annotations
 
 import json
 import random
+from typing import TYPE_CHECKING
 
 import pytest
 
 from engine.errors import BadTime, Malformed
-from engine.ingest.formats.radius import identify, observe
+from engine.ingest.formats import FORMATS
 from engine.model import Identity, ObservationKind
 from engine.spelling import canonical_ap
-from tests.ingest.formats.golden import NOW_MS
+from tests.ingest.formats.golden import NOW_MS, one
+
+if TYPE_CHECKING:
+    from engine.ingest.formats import Record
+    from engine.model import Observation
 
 START = {
     "User-Name": "ada",
@@ -22,6 +27,22 @@ START = {
 def packet(**attributes: object) -> bytes:
     named = {name.replace("_", "-"): value for name, value in attributes.items()}
     return json.dumps({**START, **named}).encode()
+
+
+def identify(record: Record) -> Identity:
+    identity = one(FORMATS["radius"].identify, record)
+    assert identity is not None
+    return identity
+
+
+def observe(record: Record, now_ms: int) -> Observation | None:
+    return one(FORMATS["radius"].observe, record, now_ms=now_ms)
+
+
+def observed(record: Record) -> Observation:
+    observation = observe(record, NOW_MS)
+    assert observation is not None
+    return observation
 
 
 @pytest.mark.parametrize(
@@ -81,7 +102,7 @@ def test_a_number_as_a_login_is_that_login() -> None:
     ids=repr,
 )
 def test_a_status_is_joined_or_left(status: object, kind: ObservationKind) -> None:
-    [observation] = observe(packet(Acct_Status_Type=status), NOW_MS)
+    observation = observed(packet(Acct_Status_Type=status))
     assert observation.kind is kind
 
 
@@ -115,12 +136,12 @@ def test_a_packet_without_a_status_is_not_accounting(status: object) -> None:
 def test_the_access_point_is_what_was_called_without_the_ssid(
     called: str, ap: str
 ) -> None:
-    assert observe(packet(Called_Station_Id=called), NOW_MS)[0].ap == ap
+    assert observed(packet(Called_Station_Id=called)).ap == ap
 
 
 def test_the_location_of_a_vendor_is_better_than_what_was_called() -> None:
     record = packet(Aruba_Location_Id="HQ-3-AP-9")
-    assert observe(record, NOW_MS)[0].ap == "hq-3-ap-9"
+    assert observed(record).ap == "hq-3-ap-9"
 
 
 def test_a_packet_that_names_no_place_is_malformed() -> None:
@@ -147,12 +168,12 @@ def test_a_time_that_cannot_be_read_is_that_of_receipt_less_the_delay(
     written: object, observed_ms: int
 ) -> None:
     record = packet(Event_Timestamp=written, Acct_Delay_Time=7)
-    assert observe(record, NOW_MS)[0].observed_at_ms == observed_ms
+    assert observed(record).observed_at_ms == observed_ms
 
 
 @pytest.mark.parametrize("delay", [-5, "", "soon", "9" * 5000, "²", None])
 def test_a_delay_that_cannot_be_read_is_none(delay: object) -> None:
-    [observation] = observe(packet(Acct_Delay_Time=delay), NOW_MS)
+    observation = observed(packet(Acct_Delay_Time=delay))
     assert observation.observed_at_ms == NOW_MS
 
 
@@ -173,4 +194,4 @@ def test_a_prefixed_packet_is_read_through_its_prefix() -> None:
     body = {f"pf:{name}": value for name, value in START.items()}
     record = json.dumps(body).encode()
     assert identify(record) == Identity("ada", "a4-83-e7-11-22-33")
-    assert observe(record, NOW_MS)[0].ap == "04bd88005302"
+    assert observed(record).ap == "04bd88005302"

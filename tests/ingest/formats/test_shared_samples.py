@@ -14,7 +14,7 @@ import pytest
 from engine.errors import Malformed
 from engine.ingest.formats import FORMATS
 from engine.model import Identity, ObservationKind
-from tests.ingest.formats.golden import NOW_MS
+from tests.ingest.formats.golden import NOW_MS, one
 
 SHARED = Path(__file__).resolve().parents[4] / "shared" / "samples"
 
@@ -74,11 +74,9 @@ DECODED: dict[str, list[tuple[str, str, int]]] = {
 
 
 def read(name: str, body: bytes, topic: str) -> list[tuple[str, str, int]]:
-    decode = FORMATS[name].read
-    assert decode is not None
     return [
         (reading.channel, reading.kind.name, reading.value)
-        for reading in decode(body, topic, NOW_MS)
+        for reading in one(FORMATS[name].read, body, topic) or ()
     ]
 
 
@@ -143,8 +141,9 @@ def test_real_accounting_is_observed(
     assert form.identify is not None
     assert form.observe is not None
     body = accounting(name)
-    assert form.identify(body) == identity
-    [observation] = form.observe(body, NOW_MS)
+    assert one(form.identify, body) == identity
+    observation = one(form.observe, body, now_ms=NOW_MS)
+    assert observation is not None
     assert (observation.kind, observation.ap) == (kind, ap)
     assert NOW_MS - 5_000 <= observation.observed_at_ms <= NOW_MS
 
@@ -170,6 +169,6 @@ def test_a_login_is_found_in_every_real_shape_and_no_accounting_is_made_up(
     assert form.observe is not None
     for shape in (name, "freeradius-rest-lists"):
         body = (SHARED / f"wifi/radius-{shape}.json").read_bytes()
-        assert form.identify(body) == Identity("bob", None)
+        assert one(form.identify, body) == Identity("bob", None)
         with pytest.raises(Malformed):
-            form.observe(body, NOW_MS)
+            one(form.observe, body, now_ms=NOW_MS)
