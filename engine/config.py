@@ -18,10 +18,9 @@ from msgspec import Meta, field
 
 from engine.errors import ConfigError
 from engine.ingest.formats import FORMATS
-from engine.space import ID
+from engine.spelling import Id  # noqa: TC001 - read at run time by msgspec
 
 Seconds = Annotated[float, Meta(gt=0)]
-Name = Annotated[str, Meta(pattern=f"^{ID.pattern}$")]
 Port = Annotated[int, Meta(ge=0, le=65535)]
 
 _SCHEMES = {"mqtt": 1883, "mqtts": 8883}
@@ -109,7 +108,7 @@ class Auth(_Settings, frozen=True, kw_only=True):
 class Broker(_Settings, frozen=True, kw_only=True):
     """An MQTT broker to take messages from."""
 
-    name: Name
+    name: Id
     url: str
     """mqtt://host[:port] or mqtts://host[:port]"""
     protocol: Literal["auto", "5", "3.1.1"] = "auto"
@@ -148,9 +147,9 @@ class Broker(_Settings, frozen=True, kw_only=True):
 class Source(_Settings, frozen=True, kw_only=True):
     """One stream into the engine: over MQTT (`broker`, `topics`) or by webhook."""
 
-    name: Name
+    name: Id
     format: str
-    broker: Name | None = None
+    broker: Id | None = None
     topics: tuple[str, ...] = ()
     qos: Literal[0, 1] = 1
     secret_file: Path | None = None
@@ -166,7 +165,7 @@ class Source(_Settings, frozen=True, kw_only=True):
 class Tenant(_Settings, frozen=True, kw_only=True):
     """An organisation, its building and its sources."""
 
-    id: Name
+    id: Id
     plan: Path
     access_points: Path | None = None
     sensors: Path | None = None

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -31,7 +30,7 @@ from shapely.geometry import shape
 
 from engine.errors import ConfigError
 from engine.model import ReadingKind
-from engine.spelling import canonical_ap
+from engine.spelling import ID, canonical_ap
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -39,9 +38,6 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
     from shapely.geometry.base import BaseGeometry
-
-ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-"""What an id may look like, at every boundary (no MQTT wildcard, no path, no space)."""
 
 ROOM_CATEGORIES = frozenset(
     {"conferenceroom", "huddleroom", "meetingroom", "office", "phoneroom"}

@@ -19,6 +19,7 @@ from joserfc.errors import JoseError
 from joserfc.jws import JWSRegistry
 
 from engine.errors import ConfigError, Unauthorized
+from engine.spelling import Id  # noqa: TC001 - read at run time by msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Sequence
@@ -66,8 +67,7 @@ class _Claims(msgspec.Struct):
     """What is read of a payload; an issuer may say more, it is passed over."""
 
     sub: Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
-    # \Z rather than $, which would let a line feed follow.
-    tenant: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{1,64}\Z")]
+    tenant: Id
     exp: float
     nbf: float = 0
     iat: float = 0
