@@ -218,17 +218,25 @@ def secret(path: Path | None, variable: str | None) -> bytes | None:
     return None
 
 
+def contents(path: Path) -> bytes:
+    """Return the bytes of a file that an operator wrote.
+
+    Raises:
+        ConfigError: It cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+
+
 def load(path: Path) -> Config:
     """Read and check a configuration file.
 
     Raises:
         ConfigError: With the file, the key, and what to write instead.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
-    return parse(data, path)
+    return parse(contents(path), path)
 
 
 def parse(data: bytes, path: Path) -> Config:
