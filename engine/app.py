@@ -196,6 +196,7 @@ class Engine:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._locations.close)
             stack.push_async_callback(self._registry.close)
+            self._remark()
             await self._load()
             self._tick()
             server = self._config.server
@@ -226,6 +227,11 @@ class Engine:
         yield "keeper", self._keeper()
         for link in self._links:
             yield f"link.{link.name}", link.run()
+
+    def _remark(self) -> None:
+        if self.site.remarks:
+            number = len(self.site.remarks)
+            log.warning("plans or tables in doubt: see livefloor check", number=number)
 
     async def _load(self) -> None:
         """Check the stores, and take from them what an earlier process left there."""
