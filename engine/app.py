@@ -152,7 +152,12 @@ class Engine:
             tenant: Disclosure(floor.plan, floor.occupancy)
             for tenant, floor in site.floors.items()
         }
-        self._hub = Hub(self._views, encode=codec.encode, now_ms=now_ms)
+        self._hub = Hub(
+            self._views,
+            encode=codec.encode,
+            now_ms=now_ms,
+            max_subscribers=config.publish.subscribers,
+        )
         self._authenticator = (
             demo.authenticator if demo else authenticator(config, now_ms)
         )

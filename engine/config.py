@@ -89,6 +89,8 @@ class Publish(_Settings, frozen=True, kw_only=True):
     heartbeat_s: Seconds = 15
     stall_s: Seconds = 30
     """A subscriber that takes nothing for so long is closed."""
+    subscribers: Annotated[int, Meta(ge=1)] = 10_000
+    """Live streams open at once, by WebSocket and by events; one more is refused."""
 
 
 class Auth(_Settings, frozen=True, kw_only=True):
