@@ -375,11 +375,11 @@ class Engine:
             open_tenant=self._demo.tenant if self._demo else None,
         )
         nouns: list[Routes] = [
-            Levels(access=access, views=views, encode=codec.encode, now_ms=now_ms),
+            Levels(access=access, views=views, encode=codec.encode, clock_ms=now_ms),
             LiveEvents(
-                access=access, stream=partial(sse.stream, self._hub), now_ms=now_ms
+                access=access, stream=partial(sse.stream, self._hub), clock_ms=now_ms
             ),
-            Spaces(access=access, views=views, now_ms=now_ms),
+            Spaces(access=access, views=views, clock_ms=now_ms),
             Search(
                 access=access,
                 views=views,
@@ -394,7 +394,7 @@ class Engine:
                 missing=self._missing,
                 metrics=self._metrics,
                 version=VERSION,
-                now_ms=now_ms,
+                clock_ms=now_ms,
                 may_scrape=partial(may_scrape, secret=self._metrics_secret),
             ),
             Page(web.DIST if web.DIST.is_dir() else None),

@@ -144,7 +144,9 @@ def redis_address(address: str, redis: settings.Redis) -> str:
     return parts._replace(netloc=netloc).geturl()
 
 
-def authenticator(config: settings.Config, now_ms: Callable[[], int]) -> Authenticator:
+def authenticator(
+    config: settings.Config, clock_ms: Callable[[], int]
+) -> Authenticator:
     """Return what checks the tokens of everybody who asks.
 
     Raises:
@@ -168,7 +170,7 @@ def authenticator(config: settings.Config, now_ms: Callable[[], int]) -> Authent
         )
     return Authenticator(
         keys,
-        now_ms=now_ms,
+        clock_ms=clock_ms,
         tenants=frozenset(tenant.id for tenant in config.tenants),
         issuer=auth.issuer,
         audience=auth.audience,

@@ -83,7 +83,7 @@ class Levels:
         access: Who asks.
         views: What may be seen.
         encode: `codec.encode`.
-        now_ms: The clock.
+        clock_ms: The clock.
     """
 
     def __init__(
@@ -92,12 +92,12 @@ class Levels:
         access: Access,
         views: Views,
         encode: Callable[[Snapshot, Wire], bytes],
-        now_ms: Callable[[], int],
+        clock_ms: Callable[[], int],
     ) -> None:
         self._access = access
         self._views = views
         self._encode = encode
-        self._now_ms = now_ms
+        self._clock_ms = clock_ms
         self._drawings: dict[tuple[str, str], bytes] = {}
 
     def routes(self) -> Sequence[HTTPRouteHandler]:
@@ -113,7 +113,7 @@ class Levels:
     async def all(self, request: Request[Any, Any, Any]) -> LevelList:
         """List the levels with their numbers now."""
         view = self._views.of(self._access.reader(request.scope).tenant)
-        now_ms = self._now_ms()
+        now_ms = self._clock_ms()
         return LevelList(
             [_entry(view, one, now_ms) for one in view.plan.levels.values()]
         )
@@ -137,7 +137,7 @@ class Levels:
     ) -> Kept[SnapshotMessage]:
         """Return the state of a level; its ETag is `epoch:offset`."""
         view = self._view(request, building, level)
-        snapshot = view.snapshot(f"{building}/{level}", self._now_ms())
+        snapshot = view.snapshot(f"{building}/{level}", self._clock_ms())
         binary = wants_msgpack(request.scope)
         wire, kind = (Wire.MSGPACK, MSGPACK) if binary else (Wire.JSON, JSON)
         etag = f"{snapshot.epoch}:{snapshot.offset}"
