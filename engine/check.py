@@ -10,7 +10,7 @@ from rich.table import Table
 
 from engine.ingest.formats import FORMATS
 from engine.site import premises
-from engine.space import Kind
+from engine.space import COUNTED, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -124,7 +124,7 @@ def _of_sensors(found: Premises) -> Iterator[str]:
     unseen = [
         space.id
         for space in plan.spaces
-        if space.kind in (Kind.ROOM, Kind.AREA, Kind.DESK)
+        if space.kind in COUNTED
         and space.level not in bare
         and space.index not in watched
     ]

@@ -36,6 +36,10 @@ class Kind(StrEnum):
     DESK = "desk"
 
 
+COUNTED = frozenset({Kind.ROOM, Kind.AREA, Kind.DESK})
+"""What one can take; a level is summed up by these."""
+
+
 @dataclass(frozen=True, slots=True)
 class Space:
     """A place the engine counts in.
@@ -142,6 +146,10 @@ class Plan:
             [-1 if s.capacity is None else s.capacity for s in spaces], np.int32
         )
         self._drawings = drawings
+
+    def building_of(self, space: Space) -> str:
+        """Return the id of the building that a space is in, or is."""
+        return space.id if space.level is None else self.levels[space.level].building
 
     def geojson(self, level: str) -> bytes:
         """Return the drawing of a level as GeoJSON (features by row, see README).

@@ -20,14 +20,6 @@ if TYPE_CHECKING:
 
     from engine.publish.hub import Hub
 
-HEADERS = {
-    "Cache-Control": "no-store",
-    "X-Accel-Buffering": "no",
-}
-"""For the response: nobody on the way may keep or hold back what is live."""
-
-MEDIA_TYPE = "text/event-stream"
-
 _EVENT_ID = re.compile(rf"({ID.pattern}):([0-9]{{1,15}})")
 _NO_POSITION = Position("", 0)
 _RETRY_MS = 2_000

@@ -187,18 +187,19 @@ class Search:
         return LocatedList([one for one in located if one is not None])
 
     async def _locate(self, tenant: str, subject: str) -> Located | None:
-        people = self._people_by_tenant.get(tenant)
-        known = people is not None and people.person(subject) is not None
+        known = self._shares(tenant, subject)
         location = await self._finder.find(tenant, subject if known else _NOBODY)
-        if location is None or not known:
-            return None
         # Asked again: the person may have opted out while the store answered.
-        if people is None or people.person(subject) is None:
+        if location is None or not known or not self._shares(tenant, subject):
             return None
         now_ms = self._now_ms()
         if now_ms - location.observed_at_ms >= self._retention_ms:
             return None
         return _located(self._views.of(tenant).plan, subject, location, now_ms)
+
+    def _shares(self, tenant: str, subject: str) -> bool:
+        people = self._people_by_tenant.get(tenant)
+        return people is not None and people.person(subject) is not None
 
 
 def _located(
@@ -209,12 +210,11 @@ def _located(
     if index is None:
         return None
     space = plan.spaces[index]
-    building = space.id if space.level is None else plan.levels[space.level].building
     return Located(
         colleague=subject,
         space=Place(space.id, space.name, space.kind.value),
         level=space.level,
-        building=building,
+        building=plan.building_of(space),
         observed_at_ms=location.observed_at_ms,
         age_s=max(0, now_ms - location.observed_at_ms) // 1000,
         confidence=location.confidence,

@@ -15,7 +15,7 @@ from engine.errors import NotFound
 from engine.model import State
 from engine.query.answer import JSON, MSGPACK, Kept, Version, wants_msgpack
 from engine.query.problem import NOT_FOUND, problem_responses
-from engine.space import Kind
+from engine.space import COUNTED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from engine.space import Level, Plan
 
 GEOJSON = "application/geo+json"
-_COUNTED = frozenset({Kind.ROOM, Kind.DESK, Kind.AREA})
 
 
 class Summary(msgspec.Struct, frozen=True):
@@ -180,7 +179,7 @@ def _entry(view: View, level: Level, now_ms: int) -> LevelEntry:
 def _summary(plan: Plan, level: Level, snapshot: Snapshot) -> Summary:
     """Count the states of the rooms, desks and areas; row 0 is the level itself."""
     spaces = plan.spaces[level.start : level.stop]
-    counted = np.array([space.kind in _COUNTED for space in spaces], np.bool_)
+    counted = np.array([space.kind in COUNTED for space in spaces], np.bool_)
     by_state = np.bincount(snapshot.state[counted], minlength=len(State))
     headcount = int(snapshot.count[0])
     return Summary(

@@ -28,6 +28,7 @@ _HEADERS = [
     (b"content-type", MEDIA_TYPE.encode()),
     (b"x-accel-buffering", b"no"),
 ]
+"""Nobody on the way may keep or hold back what is live."""
 
 
 class LiveStream(Protocol):

@@ -92,16 +92,14 @@ class Spaces:
 
 
 def _state(view: View, space: Space, now_ms: int) -> SpaceState:
-    plan = view.plan
     row = view.space(space.index, now_ms)
     age_s = max(0, now_ms - row.since_ms) // 1000 if row.since_ms > 0 else None
-    building = space.id if space.level is None else plan.levels[space.level].building
     return SpaceState(
         id=space.id,
         name=space.name,
         kind=space.kind.value,
         level=space.level,
-        building=building,
+        building=view.plan.building_of(space),
         capacity=space.capacity,
         state=State(row.state).name.lower(),
         count=None if row.count < 0 else int(row.count),
