@@ -27,8 +27,8 @@ from websockets.asyncio.client import connect
 from benchmarks.process import Publisher, prebuilt, rig, token
 from benchmarks.results import Result
 from benchmarks.workload import TENANT, Workload
+from engine.files import geojson
 from engine.model import State
-from engine.space import Plan
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -117,7 +117,7 @@ def follower(port: int, key: str, levels: Sequence[str], orders: Connection) -> 
 def probes(made: Rig) -> list[Probe]:
     """Return sensors whose space no other sensor watches."""
     building = made.day.scenario.building
-    plan = Plan.load(made.folder / "plan.geojson")
+    plan, _ = geojson.read(building.plan_file(), "plan.geojson")
     found = []
     for sensor in building.sensors:
         if sensor.source == "sensors" and sensor.kind == "presence":

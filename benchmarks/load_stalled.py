@@ -28,7 +28,7 @@ from websockets.asyncio.client import connect
 from benchmarks.process import DEADLINE_S, Publisher, prebuilt, rig, token
 from benchmarks.results import Result
 from benchmarks.workload import TENANT, Workload
-from engine.space import Plan
+from engine.files import geojson
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -115,7 +115,8 @@ async def run(sizes: Sizes) -> Result:
     async with rig(Workload(100)) as made:
         engine = made.engine()
         async with engine:
-            plan = Plan.load(made.folder / "plan.geojson")
+            drawn = made.day.scenario.building.plan_file()
+            plan, _ = geojson.read(drawn, "plan.geojson")
             levels = sorted(plan.levels)
             spaces = sum(one.stop - one.start for one in plan.levels.values())
             grown, heard = await _measured(made, engine, levels, sizes)

@@ -106,17 +106,13 @@ def check(*, config: ConfigFile) -> None:
     Example: livefloor check --config livefloor.toml
     """
     from engine.app import Engine
+    from engine.check import show
     from engine.config import load
 
-    site = Engine(load(config)).site
-    for tenant, floor in site.floors.items():
-        own = [name for owner, name in site.streams if owner == tenant]
-        out.print(
-            f"tenant {tenant}: {len(floor.plan.levels)} levels, "
-            f"{len(floor.plan.spaces)} spaces, {len(floor.channels)} sensor channels, "
-            f"{len(floor.locator)} access points, sources {', '.join(own) or 'none'}"
-        )
-    out.print(f"{config}: ready to run")
+    settings = load(config)
+    Engine(settings)
+    show(settings, out)
+    out.print(f"\n{config}: ready to run", markup=False, soft_wrap=True)
 
 
 @cli.command

@@ -155,7 +155,12 @@ class Engine:
             tenant: Disclosure(floor.plan, floor.occupancy)
             for tenant, floor in site.floors.items()
         }
-        self._hub = Hub(self._views, encode=codec.encode, now_ms=now_ms)
+        self._hub = Hub(
+            self._views,
+            encode=codec.encode,
+            now_ms=now_ms,
+            max_subscribers=config.publish.subscribers,
+        )
         self._authenticator = (
             demo.authenticator if demo else authenticator(config, now_ms)
         )
@@ -199,6 +204,7 @@ class Engine:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._locations.close)
             stack.push_async_callback(self._registry.close)
+            self._remark()
             await self._load()
             self._tick()
             server = self._config.server
@@ -229,6 +235,11 @@ class Engine:
         yield "keeper", self._keeper()
         for link in self._links:
             yield f"link.{link.name}", link.run()
+
+    def _remark(self) -> None:
+        if self.site.remarks:
+            number = len(self.site.remarks)
+            log.warning("plans or tables in doubt: see livefloor check", number=number)
 
     async def _load(self) -> None:
         """Check the stores, and take from them what an earlier process left there."""
@@ -367,11 +378,11 @@ class Engine:
             open_tenant=self._demo.tenant if self._demo else None,
         )
         nouns: list[Routes] = [
-            Levels(access=access, views=views, encode=codec.encode, now_ms=now_ms),
+            Levels(access=access, views=views, encode=codec.encode, clock_ms=now_ms),
             LiveEvents(
-                access=access, stream=partial(sse.stream, self._hub), now_ms=now_ms
+                access=access, stream=partial(sse.stream, self._hub), clock_ms=now_ms
             ),
-            Spaces(access=access, views=views, now_ms=now_ms),
+            Spaces(access=access, views=views, clock_ms=now_ms),
             Search(
                 access=access,
                 views=views,
@@ -386,7 +397,7 @@ class Engine:
                 missing=self._missing,
                 metrics=self._metrics,
                 version=VERSION,
-                now_ms=now_ms,
+                clock_ms=now_ms,
                 may_scrape=partial(may_scrape, secret=self._metrics_secret),
             ),
             Page(web.DIST if web.DIST.is_dir() else None),

@@ -18,10 +18,9 @@ from msgspec import Meta, field
 
 from engine.errors import ConfigError
 from engine.ingest.formats import FORMATS
-from engine.space import ID
+from engine.spelling import Id  # noqa: TC001 - read at run time by msgspec
 
 Seconds = Annotated[float, Meta(gt=0)]
-Name = Annotated[str, Meta(pattern=f"^{ID.pattern}$")]
 Port = Annotated[int, Meta(ge=0, le=65535)]
 
 _SCHEMES = {"mqtt": 1883, "mqtts": 8883}
@@ -90,6 +89,8 @@ class Publish(_Settings, frozen=True, kw_only=True):
     heartbeat_s: Seconds = 15
     stall_s: Seconds = 30
     """A subscriber that takes nothing for so long is closed."""
+    subscribers: Annotated[int, Meta(ge=1)] = 10_000
+    """Live streams open at once, by WebSocket and by events; one more is refused."""
 
 
 class Auth(_Settings, frozen=True, kw_only=True):
@@ -109,7 +110,7 @@ class Auth(_Settings, frozen=True, kw_only=True):
 class Broker(_Settings, frozen=True, kw_only=True):
     """An MQTT broker to take messages from."""
 
-    name: Name
+    name: Id
     url: str
     """mqtt://host[:port] or mqtts://host[:port]"""
     protocol: Literal["auto", "5", "3.1.1"] = "auto"
@@ -148,9 +149,9 @@ class Broker(_Settings, frozen=True, kw_only=True):
 class Source(_Settings, frozen=True, kw_only=True):
     """One stream into the engine: over MQTT (`broker`, `topics`) or by webhook."""
 
-    name: Name
+    name: Id
     format: str
-    broker: Name | None = None
+    broker: Id | None = None
     topics: tuple[str, ...] = ()
     qos: Literal[0, 1] = 1
     secret_file: Path | None = None
@@ -166,7 +167,7 @@ class Source(_Settings, frozen=True, kw_only=True):
 class Tenant(_Settings, frozen=True, kw_only=True):
     """An organisation, its building and its sources."""
 
-    id: Name
+    id: Id
     plan: Path
     access_points: Path | None = None
     sensors: Path | None = None
@@ -219,17 +220,25 @@ def secret(path: Path | None, variable: str | None) -> bytes | None:
     return None
 
 
+def contents(path: Path) -> bytes:
+    """Return the bytes of a file that an operator wrote.
+
+    Raises:
+        ConfigError: It cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+
+
 def load(path: Path) -> Config:
     """Read and check a configuration file.
 
     Raises:
         ConfigError: With the file, the key, and what to write instead.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
-    return parse(data, path)
+    return parse(contents(path), path)
 
 
 def parse(data: bytes, path: Path) -> Config:

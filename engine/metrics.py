@@ -28,6 +28,7 @@ from prometheus_client.registry import Collector
 
 from engine.errors import BadTime, InputError, Malformed, TooLarge, UnknownName
 from engine.model import Outcome
+from engine.spelling import ID
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -64,12 +65,9 @@ class Metric(NamedTuple):
     buckets: tuple[float, ...] = ()
 
 
-_CONFIGURED = re.compile(r"[A-Za-z0-9_-]{1,64}")
-"""Names that an operator chose in the configuration; as many as stand there."""
-
 LABELS: Final[Mapping[str, frozenset[str] | re.Pattern[str]]] = {
     "cut": frozenset({"first_byte", "idle", "headers", "body", "answer"}),
-    "link": _CONFIGURED,
+    "link": ID,
     "outcome": frozenset(Outcome),
     "reason": frozenset(
         {
@@ -78,12 +76,15 @@ LABELS: Final[Mapping[str, frozenset[str] | re.Pattern[str]]] = {
         }
     ),
     "role": frozenset({"locations", "registry"}),
-    "source": _CONFIGURED,
+    "source": ID,
     "stage": frozenset({"decide", "place", "settle", "count", "commit", "publish"}),
-    "tenant": _CONFIGURED,
+    "tenant": ID,
     "version": re.compile(r"[0-9A-Za-z.+-]{1,64}"),
 }
-"""What each label may say. A name that is missing here cannot be a label."""
+"""What each label may say; ids are an operator's, as many as the configuration has.
+
+A name that is missing here cannot be a label.
+"""
 
 _BATCH_S = (1e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 1)
 _CALL_S = (5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 0.5, 1, 5)

@@ -101,7 +101,7 @@ class Operations:
         missing: Returns what does not answer now, with the time since when.
         metrics: What is measured.
         version: Of the engine.
-        now_ms: The clock.
+        clock_ms: The clock.
         may_scrape: Whether a request may see the metrics: they tell how many people
             share, and so when somebody starts or stops.
     """
@@ -112,15 +112,15 @@ class Operations:
         missing: Callable[[], Mapping[str, int]],
         metrics: Metrics,
         version: str,
-        now_ms: Callable[[], int],
+        clock_ms: Callable[[], int],
         may_scrape: Callable[[Scope], bool] = lambda _: True,
     ) -> None:
         self._may_scrape = may_scrape
         self._missing = missing
         self._metrics = metrics
         self._version = version
-        self._now_ms = now_ms
-        self._started_ms = now_ms()
+        self._clock_ms = clock_ms
+        self._started_ms = clock_ms()
         metrics.register("engine_ready", lambda: not missing())
 
     def routes(self) -> Sequence[HTTPRouteHandler]:
@@ -136,12 +136,12 @@ class Operations:
 
     async def alive(self) -> Alive:
         """Say that the engine lives; restart it when this does not answer."""
-        uptime_s = (self._now_ms() - self._started_ms) // 1000
+        uptime_s = (self._clock_ms() - self._started_ms) // 1000
         return Alive(self._version, max(0, uptime_s))
 
     async def ready(self) -> Response[Ready]:
         """Say whether everything answers (200), or what does not (503)."""
-        now_ms = self._now_ms()
+        now_ms = self._clock_ms()
         missing = [
             Missing(name, since_ms, max(0, now_ms - since_ms) // 1000)
             for name, since_ms in sorted(self._missing().items())

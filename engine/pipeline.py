@@ -24,7 +24,7 @@ from engine.model import Outcome, ReadingFlag, ReadingKind
 from engine.occupancy import ROW, Occupancy
 from engine.presence import Presence
 from engine.privacy.consent import NOBODY, STRANGER, Consent
-from engine.space import Kind
+from engine.space import COUNTED, Kind
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -165,11 +165,10 @@ class Floor:
             stale_ms=stale_ms,
             retention_ms=retention_ms,
         )
-        counted = (Kind.ROOM, Kind.AREA, Kind.DESK)
         self.occupancy = Occupancy(
             parent=plan.parent,
             desk=np.array([space.kind is Kind.DESK for space in plan.spaces]),
-            counted=np.array([space.kind in counted for space in plan.spaces]),
+            counted=np.array([space.kind in COUNTED for space in plan.spaces]),
             kind=np.array([b.kind for b in bindings], np.uint8),
             space=np.array([b.space for b in bindings], np.int32),
             hold_ms=np.array([b.hold_ms for b in bindings], np.int64),

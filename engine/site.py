@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote, urlsplit
 
-from engine.config import secret
+from engine.config import contents, secret
 from engine.errors import ConfigError
+from engine.files import access_points, geojson, sensors
 from engine.ingest.formats import FORMATS
 from engine.ingest.mqtt import Credentials, Subscription, Terms, tls_context
 from engine.ingest.routing import Routes
@@ -17,12 +18,29 @@ from engine.pipeline import Floor, Route, Stream
 from engine.query.auth import Authenticator
 from engine.query.ingest import Webhook
 from engine.query.keys import key_set, public_key, shared_secret
-from engine.space import Plan, load_access_points, load_bindings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from engine import config as settings
+    from engine.files.remark import Remark
+    from engine.space import AccessPoint, Binding, Plan
+
+
+class Premises(NamedTuple):
+    """What the files of one tenant describe.
+
+    Attributes:
+        plan: The spaces.
+        access_points: Where each access point is, by canonical name.
+        bindings: What each sensor channel watches.
+        remarks: What was passed by.
+    """
+
+    plan: Plan
+    access_points: dict[str, AccessPoint]
+    bindings: list[Binding]
+    remarks: list[Remark]
 
 
 class Site(NamedTuple):
@@ -34,6 +52,7 @@ class Site(NamedTuple):
         routes: Topic filters by broker.
         terms: What to ask of each broker that a source takes messages from.
         webhooks: The sources that post to us.
+        remarks: What was passed by in plans and tables.
     """
 
     floors: dict[str, Floor]
@@ -41,6 +60,7 @@ class Site(NamedTuple):
     routes: dict[str, Routes[Route]]
     terms: dict[str, Terms]
     webhooks: list[Webhook]
+    remarks: list[Remark]
 
 
 def build(config: settings.Config) -> Site:
@@ -49,10 +69,12 @@ def build(config: settings.Config) -> Site:
     Raises:
         ConfigError: With the file, the place in it, and what to write instead.
     """
-    site = Site({}, {}, {}, {}, [])
+    site = Site({}, {}, {}, {}, [], [])
     subscriptions: dict[str, list[Subscription]] = {}
     for tenant in config.tenants:
-        floor = site.floors[tenant.id] = _floor(config, tenant)
+        found = premises(config, tenant)
+        site.remarks.extend(found.remarks)
+        floor = site.floors[tenant.id] = _floor(config, tenant, found)
         known = {source.name for source in tenant.sources}
         unknown = floor.channels.sources - known
         if unknown:
@@ -81,6 +103,32 @@ def build(config: settings.Config) -> Site:
     return site
 
 
+def premises(config: settings.Config, tenant: settings.Tenant) -> Premises:
+    """Read the plan and the tables of a tenant.
+
+    Raises:
+        ConfigError: With the file, the place in it, and what to write instead.
+    """
+    plan, remarks = geojson.read(contents(tenant.plan), tenant.plan.name)
+    found = Premises(plan, {}, [], remarks)
+    if tenant.access_points is not None:
+        path = tenant.access_points
+        points, more = access_points.read(contents(path), path.name, plan)
+        found.access_points.update(points)
+        found.remarks.extend(more)
+    if tenant.sensors is not None:
+        bindings, more = sensors.read(
+            contents(tenant.sensors),
+            tenant.sensors.name,
+            plan,
+            room_hold_ms=round(1000 * config.occupancy.room_hold_s),
+            desk_hold_ms=round(1000 * config.occupancy.desk_hold_s),
+        )
+        found.bindings.extend(bindings)
+        found.remarks.extend(more)
+    return found
+
+
 def redis_address(address: str, redis: settings.Redis) -> str:
     """Return an address with the password that the configuration keeps apart.
 
@@ -96,7 +144,9 @@ def redis_address(address: str, redis: settings.Redis) -> str:
     return parts._replace(netloc=netloc).geturl()
 
 
-def authenticator(config: settings.Config, now_ms: Callable[[], int]) -> Authenticator:
+def authenticator(
+    config: settings.Config, clock_ms: Callable[[], int]
+) -> Authenticator:
     """Return what checks the tokens of everybody who asks.
 
     Raises:
@@ -120,38 +170,23 @@ def authenticator(config: settings.Config, now_ms: Callable[[], int]) -> Authent
         )
     return Authenticator(
         keys,
-        now_ms=now_ms,
+        clock_ms=clock_ms,
         tenants=frozenset(tenant.id for tenant in config.tenants),
         issuer=auth.issuer,
         audience=auth.audience,
     )
 
 
-def _floor(config: settings.Config, tenant: settings.Tenant) -> Floor:
-    plan = Plan.load(tenant.plan)
-    occupancy, presence = config.occupancy, config.presence
+def _floor(config: settings.Config, tenant: settings.Tenant, found: Premises) -> Floor:
     return Floor(
         tenant.id,
-        plan,
-        access_points=(
-            {}
-            if tenant.access_points is None
-            else load_access_points(tenant.access_points, plan)
-        ),
-        bindings=(
-            []
-            if tenant.sensors is None
-            else load_bindings(
-                tenant.sensors,
-                plan,
-                room_hold_ms=round(1000 * occupancy.room_hold_s),
-                desk_hold_ms=round(1000 * occupancy.desk_hold_s),
-            )
-        ),
-        settle_ms=round(1000 * presence.settle_s),
-        stale_ms=round(1000 * presence.stale_s),
+        found.plan,
+        access_points=found.access_points,
+        bindings=found.bindings,
+        settle_ms=round(1000 * config.presence.settle_s),
+        stale_ms=round(1000 * config.presence.stale_s),
         retention_ms=round(3_600_000 * config.privacy.retention_h),
-        stale_floor_ms=round(1000 * occupancy.stale_floor_s),
+        stale_floor_ms=round(1000 * config.occupancy.stale_floor_s),
         realms=frozenset(realm.lower() for realm in tenant.realms),
     )
 

@@ -1,13 +1,22 @@
-"""One spelling for what sources spell in many ways: logins, devices, access points."""
+"""How names are spelt: what an id may be, and one spelling of logins and addresses."""
 
 from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from msgspec import Meta
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+
+ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+"""What an id may look like, at every boundary (no MQTT wildcard, no path, no space)."""
+
+# \Z rather than $, which would let a line feed follow.
+Id = Annotated[str, Meta(pattern=rf"^{ID.pattern}\Z")]
+"""An id in what msgspec decodes."""
 
 _SEPARATORS = str.maketrans("", "", ":-. ")
 _BARE_ADDRESS = re.compile(r"[0-9a-f]{12}")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from engine.space import Plan
+from engine.files import geojson
+
+if TYPE_CHECKING:
+    from engine.space import Plan
 
 
 def _square(x: float, y: float, width: float, height: float) -> dict[str, Any]:
@@ -105,4 +108,5 @@ def plan_file(features: list[dict[str, Any]] | None = None) -> bytes:
 
 def small_plan() -> Plan:
     """Return the plan of the building."""
-    return Plan.from_geojson(plan_file(), "small.geojson")
+    plan, _ = geojson.read(plan_file(), "small.geojson")
+    return plan

@@ -12,6 +12,7 @@ from typing import get_type_hints
 import pytest
 
 from engine import errors, model
+from engine.spelling import ID
 
 ROOT = Path(__file__).parents[1]
 ENGINE = ROOT / "engine"
@@ -71,6 +72,11 @@ def test_each_noun_is_made_only_where_its_gate_is(path: Path) -> None:
         if module(path).startswith("simulate/"):
             continue
         assert module(path).startswith(MADE_ONLY_IN[noun]), noun
+
+
+def test_what_an_id_may_look_like_is_said_once() -> None:
+    pattern = ID.pattern
+    assert [module(p) for p in SOURCES if pattern in p.read_text()] == ["spelling.py"]
 
 
 def test_the_gate_test_finds_a_noun_made_elsewhere() -> None:

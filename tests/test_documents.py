@@ -49,20 +49,22 @@ def test_every_path_is_in_the_readme() -> None:
 def described() -> set[tuple[str, str]]:
     """Return method and path of every route that the API describes."""
     nothing: Any = object()
-    more: dict[str, Any] = {
-        "access": nothing,
-        "views": nothing,
-        "now_ms": lambda: 0,
-    }
+    more: dict[str, Any] = {"access": nothing, "views": nothing}
+    clock: dict[str, Any] = {"clock_ms": lambda: 0}
     nouns: list[Any] = [
-        Levels(encode=nothing, **more),
-        LiveEvents(access=nothing, stream=nothing, now_ms=lambda: 0),
-        Spaces(**more),
-        Search(people_by_tenant={"t": Directory(nothing)}, finder=nothing, **more),
+        Levels(encode=nothing, **more, **clock),
+        LiveEvents(access=nothing, stream=nothing, **clock),
+        Spaces(**more, **clock),
+        Search(
+            people_by_tenant={"t": Directory(nothing)},
+            finder=nothing,
+            now_ms=lambda: 0,
+            **more,
+        ),
         Me(access=nothing, consent=nothing),
         Ingest(webhooks=[], intake=nothing),
         ops.Operations(
-            missing=dict, metrics=Metrics(version="0"), version="0", now_ms=lambda: 0
+            missing=dict, metrics=Metrics(version="0"), version="0", **clock
         ),
     ]
     schema = Schema(

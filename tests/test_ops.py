@@ -47,7 +47,7 @@ def client(clock: Clock, missing: dict[str, int]) -> TestClient[Litestar]:
         missing=lambda: missing,
         metrics=Metrics(version="1.2.3"),
         version="1.2.3",
-        now_ms=clock,
+        clock_ms=clock,
     )
     return TestClient(create_app([operations], version="1.2.3"))
 

@@ -1,15 +1,41 @@
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.spelling import (
+    ID,
+    Id,
     canonical_address,
     canonical_ap,
     canonical_login,
     device_address,
 )
+
+IDS = {
+    "hq-3_A": True,
+    "x" * 64: True,
+    "x" * 65: False,
+    "": False,
+    "a/b": False,
+    "a b": False,
+    "é": False,
+    "٣": False,
+    "acme\n": False,
+}
+
+
+@pytest.mark.parametrize(("text", "fits"), IDS.items())
+def test_an_id_is_the_same_wherever_it_is_read(text: str, *, fits: bool) -> None:
+    try:
+        msgspec.convert(text, Id)
+    except msgspec.ValidationError:
+        decoded = False
+    else:
+        decoded = True
+    assert (ID.fullmatch(text) is not None, decoded) == (fits, fits)
 
 
 @pytest.mark.parametrize(

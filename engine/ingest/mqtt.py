@@ -135,7 +135,7 @@ class Link:
         protocol: "5", "3.1.1", or "auto" to find out.
         backoff: Waits between tries; at most 30 s each by default.
         sleep: Waits; replaced in tests.
-        clock: Seconds that only grow; replaced in tests.
+        clock_s: Seconds that only grow; replaced in tests.
 
     Attributes:
         name: As given.
@@ -154,7 +154,7 @@ class Link:
         protocol: Literal["auto", "5", "3.1.1"] = "auto",
         backoff: Backoff | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        clock: Callable[[], float] = time.monotonic,
+        clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name = name
         self.meter = Meter()
@@ -165,7 +165,7 @@ class Link:
         self._sink = sink
         self._backoff = backoff or Backoff(0.5, 30.0, random.Random())  # noqa: S311 - jitter
         self._sleep = sleep
-        self._clock = clock
+        self._clock_s = clock_s
         self._state = LinkState.STOPPED
         self._ready_since = 0.0
         self._short_sessions = 0
@@ -233,7 +233,7 @@ class Link:
         return wait_s
 
     def _wait_s(self, reason: Reason) -> float:
-        if self.ready and self._clock() - self._ready_since >= _LASTED_S:
+        if self.ready and self._clock_s() - self._ready_since >= _LASTED_S:
             self._backoff.reset()
             self._short_sessions = 0
         elif self.ready and reason is Reason.LOST:
@@ -250,7 +250,7 @@ class Link:
 
     def _on_ready(self, session_expiry_s: int) -> None:
         self._enter(LinkState.READY)
-        self._ready_since = self._clock()
+        self._ready_since = self._clock_s()
         self._settled = True
         self.last_error = ""
         self._log.info("broker session ready", protocol=self.version)

@@ -2,8 +2,8 @@
 
 A snapshot or delta is encoded once per wire (`engine.codec`) and framed once per
 transport; the resulting bytes are shared by every subscriber that gets them. Nothing
-that a client sent is ever put into a message, except ids of levels, which match
-`LEVEL_ID` by then.
+that a client sent is ever put into a message, except ids of levels, which are
+`LevelId` by then.
 """
 
 from __future__ import annotations
@@ -14,9 +14,7 @@ from typing import Annotated
 import msgspec
 
 from engine.codec import Wire
-
-LEVEL_ID = r"^[A-Za-z0-9_-]{1,64}(/[A-Za-z0-9_-]{1,64})?\Z"
-"""Ids of tenants, buildings and levels, at every boundary."""
+from engine.spelling import ID
 
 MAX_TOKEN_CHARS = 8192
 """Longer than any token an issuer makes; refused before it is decoded."""
@@ -28,7 +26,11 @@ _FIN = 0x80
 _SHORT_BYTES = 125
 _MEDIUM_BYTES = 0xFFFF
 
-LevelId = Annotated[str, msgspec.Meta(pattern=LEVEL_ID, max_length=_ID_CHARS)]
+LevelId = Annotated[
+    str,
+    msgspec.Meta(pattern=rf"^{ID.pattern}(/{ID.pattern})?\Z", max_length=_ID_CHARS),
+]
+"""How the id of a level, `building/level`, may look; which there are, the hub knows."""
 
 
 class Framing(Enum):

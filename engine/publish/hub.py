@@ -1,6 +1,6 @@
 """Who follows which level, and what each follower has not seen yet.
 
-Knows no socket and no clock. A subscriber is a way to write bytes; its transport tells
+Knows no socket. A subscriber is a way to write bytes; its transport tells
 the hub when it is clogged (`pause`) and when it flows again (`resume`). What a clogged
 one costs is an integer per level, the offset it has seen: when it flows again it gets
 the difference to the newest state, never a backlog.

@@ -13,21 +13,14 @@ from typing import TYPE_CHECKING
 
 from engine.publish.frames import Framing, Position
 from engine.publish.topic import Subscriber
+from engine.spelling import ID
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from engine.publish.hub import Hub
 
-HEADERS = {
-    "Cache-Control": "no-store",
-    "X-Accel-Buffering": "no",
-}
-"""For the response: nobody on the way may keep or hold back what is live."""
-
-MEDIA_TYPE = "text/event-stream"
-
-_EVENT_ID = re.compile(r"([A-Za-z0-9_-]{1,64}):([0-9]{1,15})", re.ASCII)
+_EVENT_ID = re.compile(rf"({ID.pattern}):([0-9]{{1,15}})")
 _NO_POSITION = Position("", 0)
 _RETRY_MS = 2_000
 _AWAY_MS = 5_000

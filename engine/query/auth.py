@@ -19,6 +19,7 @@ from joserfc.errors import JoseError
 from joserfc.jws import JWSRegistry
 
 from engine.errors import ConfigError, Unauthorized
+from engine.spelling import Id  # noqa: TC001 - read at run time by msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Sequence
@@ -66,8 +67,7 @@ class _Claims(msgspec.Struct):
     """What is read of a payload; an issuer may say more, it is passed over."""
 
     sub: Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
-    # \Z rather than $, which would let a line feed follow.
-    tenant: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{1,64}\Z")]
+    tenant: Id
     exp: float
     nbf: float = 0
     iat: float = 0
@@ -84,7 +84,7 @@ class Authenticator:
 
     Args:
         keys: With what tokens are checked; several need a `kid` each.
-        now_ms: The clock.
+        clock_ms: The clock.
         tenants: Which tenants this engine serves.
         issuer: What `iss` must be, or None: not looked at.
         audience: What `aud` must name, or None: not looked at.
@@ -98,7 +98,7 @@ class Authenticator:
         self,
         keys: Sequence[VerificationKey],
         *,
-        now_ms: Callable[[], int],
+        clock_ms: Callable[[], int],
         tenants: Container[str],
         issuer: str | None = None,
         audience: str | None = None,
@@ -108,7 +108,7 @@ class Authenticator:
             raise ConfigError("sign-in needs a key: a secret, a public key or a JWKS")
         self._keys = {key.kid: key for key in keys}
         self._only = keys[0] if len(keys) == 1 else None
-        self._now_ms = now_ms
+        self._clock_ms = clock_ms
         self._tenants = tenants
         self._issuer = issuer
         self._audience = audience
@@ -123,7 +123,7 @@ class Authenticator:
         """
         if len(token) > MAX_TOKEN_BYTES or not token.isascii():
             raise _refusal()
-        now_ms = self._now_ms()
+        now_ms = self._clock_ms()
         # The digest, so that no token lies in memory after its request.
         digest = hashlib.blake2b(token.encode(), digest_size=16).digest()
         caller = self._remembered.get(digest)

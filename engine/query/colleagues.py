@@ -9,7 +9,6 @@ opt-in; a look-up is within the caller's tenant, whatever the id.
 from __future__ import annotations
 
 import asyncio
-import re
 from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import msgspec
@@ -35,7 +34,6 @@ RETENTION_MS = 24 * 60 * 60 * 1000
 MAX_IDS = 200
 MAX_FOUND = 20
 
-_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _NOBODY = "0"
 """A subject that no registry gives: the look-up of a "no" costs what a "yes" costs."""
 
@@ -189,22 +187,19 @@ class Search:
         return LocatedList([one for one in located if one is not None])
 
     async def _locate(self, tenant: str, subject: str) -> Located | None:
-        people = self._people_by_tenant.get(tenant)
-        known = (
-            people is not None
-            and _ID.fullmatch(subject) is not None
-            and subject in people
-        )
+        known = self._shares(tenant, subject)
         location = await self._finder.find(tenant, subject if known else _NOBODY)
-        if location is None or not known:
-            return None
         # Asked again: the person may have opted out while the store answered.
-        if people is None or subject not in people:
+        if location is None or not known or not self._shares(tenant, subject):
             return None
         now_ms = self._now_ms()
         if now_ms - location.observed_at_ms >= self._retention_ms:
             return None
         return _located(self._views.of(tenant).plan, subject, location, now_ms)
+
+    def _shares(self, tenant: str, subject: str) -> bool:
+        people = self._people_by_tenant.get(tenant)
+        return people is not None and subject in people
 
 
 def _located(
@@ -215,12 +210,11 @@ def _located(
     if index is None:
         return None
     space = plan.spaces[index]
-    building = space.id if space.level is None else plan.levels[space.level].building
     return Located(
         colleague=subject,
         space=Place(space.id, space.name, space.kind.value),
         level=space.level,
-        building=building,
+        building=plan.building_of(space),
         observed_at_ms=location.observed_at_ms,
         age_s=max(0, now_ms - location.observed_at_ms) // 1000,
         confidence=location.confidence,

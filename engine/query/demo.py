@@ -49,7 +49,7 @@ class TokenOffice:
         self._key = OctKey.import_key(secret)
         self.authenticator = Authenticator(
             [shared_secret(secret)],
-            now_ms=now_ms,
+            clock_ms=now_ms,
             tenants=frozenset({tenant}),
             leeway_s=0,
         )

@@ -1,7 +1,6 @@
 """The application: every route, the bounds on a request, and what leaves on a failure.
 
-`create_app` is the only place that knows all the nouns. What they need is handed in, so
-that a test builds the whole API from fakes in one call.
+The nouns are handed in, so that a test builds the whole API from fakes in one call.
 """
 
 from __future__ import annotations
@@ -44,8 +43,8 @@ def create_app(nouns: Iterable[Routes], *, version: str) -> Litestar:
     """Put the API together.
 
     Args:
-        nouns: `Levels`, `Spaces`, `Search`, `Me`, `Ingest`, `Page`, `Demo` (in the demo
-            alone), `ops.Operations`.
+        nouns: `Levels`, `LiveEvents`, `Spaces`, `Search`, `Me`, `Ingest`, `Page`,
+            `ops.Operations` and, in the demo alone, `Demo`.
         version: Of the engine; names the description of the API.
     """
     described = list(nouns)

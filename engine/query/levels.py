@@ -15,7 +15,7 @@ from engine.errors import NotFound
 from engine.model import State
 from engine.query.answer import JSON, MSGPACK, Kept, Version, wants_msgpack
 from engine.query.problem import NOT_FOUND, problem_responses
-from engine.space import Kind
+from engine.space import COUNTED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from engine.space import Level, Plan
 
 GEOJSON = "application/geo+json"
-_COUNTED = frozenset({Kind.ROOM, Kind.DESK, Kind.AREA})
 
 
 class Summary(msgspec.Struct, frozen=True):
@@ -83,7 +82,7 @@ class Levels:
         access: Who asks.
         views: What may be seen.
         encode: `codec.encode`.
-        now_ms: The clock.
+        clock_ms: The clock.
     """
 
     def __init__(
@@ -92,12 +91,12 @@ class Levels:
         access: Access,
         views: Views,
         encode: Callable[[Snapshot, Wire], bytes],
-        now_ms: Callable[[], int],
+        clock_ms: Callable[[], int],
     ) -> None:
         self._access = access
         self._views = views
         self._encode = encode
-        self._now_ms = now_ms
+        self._clock_ms = clock_ms
         self._drawings: dict[tuple[str, str], bytes] = {}
 
     def routes(self) -> Sequence[HTTPRouteHandler]:
@@ -113,7 +112,7 @@ class Levels:
     async def all(self, request: Request[Any, Any, Any]) -> LevelList:
         """List the levels with their numbers now."""
         view = self._views.of(self._access.reader(request.scope).tenant)
-        now_ms = self._now_ms()
+        now_ms = self._clock_ms()
         return LevelList(
             [_entry(view, one, now_ms) for one in view.plan.levels.values()]
         )
@@ -137,7 +136,7 @@ class Levels:
     ) -> Kept[SnapshotMessage]:
         """Return the state of a level; its ETag is `epoch:offset`."""
         view = self._view(request, building, level)
-        snapshot = view.snapshot(f"{building}/{level}", self._now_ms())
+        snapshot = view.snapshot(f"{building}/{level}", self._clock_ms())
         binary = wants_msgpack(request.scope)
         wire, kind = (Wire.MSGPACK, MSGPACK) if binary else (Wire.JSON, JSON)
         etag = f"{snapshot.epoch}:{snapshot.offset}"
@@ -180,7 +179,7 @@ def _entry(view: View, level: Level, now_ms: int) -> LevelEntry:
 def _summary(plan: Plan, level: Level, snapshot: Snapshot) -> Summary:
     """Count the states of the rooms, desks and areas; row 0 is the level itself."""
     spaces = plan.spaces[level.start : level.stop]
-    counted = np.array([space.kind in _COUNTED for space in spaces], np.bool_)
+    counted = np.array([space.kind in COUNTED for space in spaces], np.bool_)
     by_state = np.bincount(snapshot.state[counted], minlength=len(State))
     headcount = int(snapshot.count[0])
     return Summary(

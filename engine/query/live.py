@@ -28,6 +28,7 @@ _HEADERS = [
     (b"content-type", MEDIA_TYPE.encode()),
     (b"x-accel-buffering", b"no"),
 ]
+"""Nobody on the way may keep or hold back what is live."""
 
 
 class LiveStream(Protocol):
@@ -56,15 +57,15 @@ class LiveEvents:
     Args:
         access: Who asks.
         stream: Gives the events.
-        now_ms: The clock that tokens expire by.
+        clock_ms: The clock that tokens expire by.
     """
 
     def __init__(
-        self, *, access: Access, stream: LiveStream, now_ms: Callable[[], int]
+        self, *, access: Access, stream: LiveStream, clock_ms: Callable[[], int]
     ) -> None:
         self._access = access
         self._stream = stream
-        self._now_ms = now_ms
+        self._clock_ms = clock_ms
 
     def routes(self) -> Sequence[HTTPRouteHandler]:
         """Return the handler."""
@@ -86,7 +87,7 @@ class LiveEvents:
         caller = self._access.reader(request.scope)
         expires_in_s = None
         if caller.expires_at_ms != ANY_TIME_MS:
-            expires_in_s = max(0, caller.expires_at_ms - self._now_ms()) / 1000
+            expires_in_s = max(0, caller.expires_at_ms - self._clock_ms()) / 1000
         last_event_id = request.headers.get("last-event-id")
         return Events(
             self._stream(

@@ -100,7 +100,7 @@ class Me:
     ) -> Consent:
         """Share from now on. The body may name devices; it may be left out."""
         caller = self._access.caller(request.scope)
-        devices = None if data is None or data.devices is None else data.devices
+        devices = None if data is None else data.devices
         person = await self._consent.opt_in(
             caller.tenant,
             caller.login,

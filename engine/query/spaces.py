@@ -49,11 +49,11 @@ class Spaces:
     """The routes under `/v1/spaces`; the arguments are those of `Levels`."""
 
     def __init__(
-        self, *, access: Access, views: Views, now_ms: Callable[[], int]
+        self, *, access: Access, views: Views, clock_ms: Callable[[], int]
     ) -> None:
         self._access = access
         self._views = views
-        self._now_ms = now_ms
+        self._clock_ms = clock_ms
 
     def routes(self) -> Sequence[HTTPRouteHandler]:
         """Return the handlers.
@@ -88,20 +88,18 @@ class Spaces:
         index = view.plan.space_by_id.get(space_id)
         if index is None:
             raise NotFound(NOT_FOUND)
-        return _state(view, view.plan.spaces[index], self._now_ms())
+        return _state(view, view.plan.spaces[index], self._clock_ms())
 
 
 def _state(view: View, space: Space, now_ms: int) -> SpaceState:
-    plan = view.plan
     row = view.space(space.index, now_ms)
     age_s = max(0, now_ms - row.since_ms) // 1000 if row.since_ms > 0 else None
-    building = space.id if space.level is None else plan.levels[space.level].building
     return SpaceState(
         id=space.id,
         name=space.name,
         kind=space.kind.value,
         level=space.level,
-        building=building,
+        building=view.plan.building_of(space),
         capacity=space.capacity,
         state=State(row.state).name.lower(),
         count=None if row.count < 0 else int(row.count),

@@ -46,11 +46,6 @@ class Building:
         self.sensors = tuple(installed(self.places))
 
     @cached_property
-    def place_by_space(self) -> dict[str, int]:
-        """Index of the place by id of the space."""
-        return {place.space: place.row for place in self.places if place.space}
-
-    @cached_property
     def desks(self) -> int:
         """How many desks there are."""
         return sum(len(level.desks) for level in self.levels)

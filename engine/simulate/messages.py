@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 BATCH: Final = 500
 """Records in one message at most."""
 
+_WEBHOOK: Final = "/v1/ingest/radius"
+
 
 class Via(StrEnum):
     """How a message travels."""
@@ -139,7 +141,6 @@ class Encoder:
         building: Access points and sensors.
         people: Whose devices they are.
         prefix: Of livefloor's own topics.
-        webhook: Path of the RADIUS source.
     """
 
     def __init__(
@@ -148,7 +149,6 @@ class Encoder:
         people: Sequence[Person],
         *,
         prefix: str = "demo",
-        webhook: str = "/v1/ingest/radius",
     ) -> None:
         self._aps = building.access_points
         self._people = people
@@ -157,7 +157,6 @@ class Encoder:
         self._lora = uplinks.Gateway(building.sensors)
         self._wifi_topic = f"{prefix}/wifi"
         self._sensor_topic = f"{prefix}/sensors"
-        self._webhook = webhook
         self._json = msgspec.json.Encoder().encode
         # Another library than the engine's: what one writes the other must read.
         self._msgpack = msgpack.packb
@@ -239,7 +238,7 @@ class Encoder:
             "Acct-Delay-Time": 0,
         }
         payload = self._json(_SHAPES[ap.row % len(_SHAPES)](attributes))
-        return Message(Via.HTTP, "radius", self._webhook, payload)
+        return Message(Via.HTTP, "radius", _WEBHOOK, payload)
 
     def _own(self, event: Sense, wall_ms: int) -> Record:
         sensor = self._sensors[event.sensor]

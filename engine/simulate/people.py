@@ -52,7 +52,6 @@ class Person(NamedTuple):
 
     Attributes:
         row: Their place in the list.
-        id: What the demo calls them: `p-0017`.
         login: The organisation's name for them.
         name: What colleagues see.
         team: Number of the team; they sit and meet together. -1: a visitor.
@@ -61,7 +60,6 @@ class Person(NamedTuple):
     """
 
     row: int
-    id: str
     login: str
     name: str
     team: int
@@ -101,7 +99,6 @@ def everybody(seed: int, count: int, *, share: float = 0.6) -> list[Person]:
         people.append(
             Person(
                 row,
-                f"p-{row:04}",
                 f"guest-{row:05}" if visits else login,
                 name,
                 -1 if visits else row // TEAM_SIZE,

@@ -96,21 +96,6 @@ class Truth:
                 place[itinerary.person] = self._place(number, at_s)
         return Moment(at_s, place, len(self._building.places))
 
-    def space_of(self, person: int, at_s: float) -> str | None:
-        """Return the space that a person is in; None while walking or away."""
-        row = self.at(at_s).place[person]
-        return self._building.places[row].space or None if row >= 0 else None
-
-    def counts(self, at_s: float) -> dict[str, int]:
-        """Return the people in each space that a sensor watches."""
-        moment = self.at(at_s)
-        places = self._building.places
-        return {p.space: moment.people[p.row] for p in places if p.space}
-
-    def occupied(self, at_s: float) -> set[str]:
-        """Return the spaces with at least one person."""
-        return {space for space, people in self.counts(at_s).items() if people}
-
     def _place(self, number: int, at_s: float) -> int:
         stay = bisect_right(self._starts[number], at_s) - 1
         stays = self._itineraries[number].stays

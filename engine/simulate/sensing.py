@@ -92,10 +92,6 @@ class Sensing:
         """A look or a pulse is due: it will see whatever happens until then."""
         self._moved_s = [0.0] * count
 
-    def people(self, place: int) -> int:
-        """Return how many people are at a place, as the steps so far tell."""
-        return self._people[place]
-
     def enter(self, step: Step) -> Iterator[int]:
         """Move a person; yield the sensors of the places left and entered."""
         before = self._place_by_person.get(step.person, -1)

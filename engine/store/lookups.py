@@ -34,19 +34,19 @@ class Lookups:
 
     Args:
         locations: Whom to ask.
-        clock: Gives the time in ms when the question is sent.
+        clock_ms: Our clock, read when the question is sent.
         max_waiting: Bound on look-ups under way.
     """
 
     def __init__(
         self,
         locations: Finder,
-        clock: Callable[[], int],
+        clock_ms: Callable[[], int],
         *,
         max_waiting: int = MAX_WAITING,
     ) -> None:
         self._locations = locations
-        self._clock = clock
+        self._clock_ms = clock_ms
         self._max_waiting = max_waiting
         self._waiting = 0
         self._open: dict[str, _Batch] = {}
@@ -90,7 +90,7 @@ class Lookups:
             finally:
                 del self._open[tenant]
             subjects = tuple(batch.subjects)
-            places = await self._locations.find(tenant, subjects, self._clock())
+            places = await self._locations.find(tenant, subjects, self._clock_ms())
             batch.answer = dict(zip(subjects, places, strict=True))
             return batch.answer[subject]
         except StoreAway:

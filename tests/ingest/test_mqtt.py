@@ -109,7 +109,7 @@ async def play(
         protocol=protocol,
         backoff=Backoff(1.0, 30.0, random.Random(1)),
         sleep=script.sleep,
-        clock=script.clock,
+        clock_s=script.clock,
     )
     script.link = link
     running = asyncio.create_task(link.run())

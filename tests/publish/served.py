@@ -33,14 +33,17 @@ DEADLINE_S = 10.0
 class Served:
     """What a test can reach of a running server."""
 
-    def __init__(self, rows: int) -> None:
-        self.floor = Floor(LEVEL, rows)
+    def __init__(self, rules: Rules) -> None:
+        self.floor = Floor(LEVEL, rules.rows)
         self.now_ms = NOW_MS
         self.grant: Grant | None = Grant(TENANT, None)
         self.tokens: dict[str, Grant] = {}
         self.asked: list[tuple[str | None, str | None]] = []
         self.hub = Hub(
-            {TENANT: Building(self.floor)}, encode=encode, now_ms=lambda: self.now_ms
+            {TENANT: Building(self.floor)},
+            encode=encode,
+            now_ms=lambda: self.now_ms,
+            max_subscribers=rules.max_subscribers,
         )
         self.live: Live
         self.listener: Listener
@@ -133,6 +136,7 @@ class Rules:
     app: ASGIApplication | None = None
     limits: HttpLimits | None = None
     live_limits: LiveLimits = field(default_factory=LiveLimits)
+    max_subscribers: int = 10_000
     sweep_s: float = 3_600.0  # by hand: `Served.late`
     heartbeat_s: float = 15.0
     origins: frozenset[str] = frozenset()
@@ -142,7 +146,7 @@ class Rules:
 @asynccontextmanager
 async def served(rules: Rules | None = None) -> AsyncIterator[Served]:
     rules = rules or Rules()
-    world = Served(rules.rows)
+    world = Served(rules)
     world.live = Live(
         hub=world.hub,
         authorise=world.authorise,

@@ -191,7 +191,7 @@ async def litestar() -> AsyncIterator[
     @get("/live", sync_to_thread=False)
     def live() -> Stream:
         chunks = sse.stream(world.hub, TENANT, LEVEL)
-        return Stream(chunks, media_type=sse.MEDIA_TYPE, headers=sse.HEADERS)
+        return Stream(chunks, media_type="text/event-stream")
 
     app = Litestar([live], openapi_config=None)
     async with served(Rules(app=cast("ASGIApplication", app))) as world:

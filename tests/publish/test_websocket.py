@@ -318,12 +318,14 @@ async def test_a_grant_for_an_unknown_tenant_is_no_grant() -> None:
 
 
 async def test_more_streams_than_the_hub_takes_come_back_later() -> None:
-    async with served() as world:
-        world.hub._max_subscribers = 1  # noqa: SLF001 - the bound under test
-        async with subscribed(world), connect(world.url) as late:
-            assert (await hear(late))["type"] == "hello"
-            assert (await hear(late))["code"] == 2029
-            assert (await closed(late))[0] == 1013
+    async with (
+        served(Rules(max_subscribers=1)) as world,
+        subscribed(world),
+        connect(world.url) as late,
+    ):
+        assert (await hear(late))["type"] == "hello"
+        assert (await hear(late))["code"] == 2029
+        assert (await closed(late))[0] == 1013
 
 
 @pytest.mark.parametrize(

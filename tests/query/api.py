@@ -227,9 +227,9 @@ class Api:
         access = Access(office.authenticator, open_tenant=tenant if demo else None)
         views = Views(self.views)
         nouns: list[Any] = [
-            Levels(access=access, views=views, encode=encode, now_ms=self.clock),
-            LiveEvents(access=access, stream=self.stream, now_ms=self.clock),
-            Spaces(access=access, views=views, now_ms=self.clock),
+            Levels(access=access, views=views, encode=encode, clock_ms=self.clock),
+            LiveEvents(access=access, stream=self.stream, clock_ms=self.clock),
+            Spaces(access=access, views=views, clock_ms=self.clock),
             Search(
                 access=access,
                 views=views,
@@ -256,7 +256,7 @@ class Api:
                 missing=lambda: self.missing,
                 metrics=Metrics(version="1.2.3"),
                 version="1.2.3",
-                now_ms=self.clock,
+                clock_ms=self.clock,
             )
         )
         return create_app(nouns, version="1.2.3")

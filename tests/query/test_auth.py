@@ -72,7 +72,7 @@ def with_key(key: RSAKey | ECKey | OKPKey, algorithm: str, **header: object) -> 
 def by_secret(clock: Clock) -> Authenticator:
     return Authenticator(
         [shared_secret(SECRET)],
-        now_ms=clock,
+        clock_ms=clock,
         tenants={"acme"},
         issuer="https://login.example",
         audience="livefloor",
@@ -83,7 +83,7 @@ def by_key_set(clock: Clock) -> Authenticator:
     keys = [key.as_dict(private=False) for key in (RSA, EC, ED)]
     return Authenticator(
         key_set(json.dumps({"keys": keys}).encode(), "jwks.json"),
-        now_ms=clock,
+        clock_ms=clock,
         tenants={"acme"},
     )
 
@@ -122,7 +122,7 @@ def test_a_key_set_accepts_what_its_keys_signed(clock: Clock, good: str) -> None
 
 def test_one_public_key_needs_no_kid(clock: Clock) -> None:
     key = public_key(RSA.as_pem(private=False), "key.pem")
-    sut = Authenticator([key], now_ms=clock, tenants={"acme"})
+    sut = Authenticator([key], clock_ms=clock, tenants={"acme"})
 
     assert sut.authenticate(with_key(RSA, "RS256")) == ADA
     assert sut.authenticate(with_key(RSA, "RS256", kid=None)) == ADA
@@ -325,4 +325,4 @@ def test_a_name_that_cannot_be_shown_is_the_login(clock: Clock) -> None:
 
 def test_sign_in_without_a_key_is_refused_at_start(clock: Clock) -> None:
     with pytest.raises(ConfigError, match="needs a key"):
-        Authenticator([], now_ms=clock, tenants=set())
+        Authenticator([], clock_ms=clock, tenants=set())

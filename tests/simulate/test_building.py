@@ -9,20 +9,16 @@ import shapely
 from shapely.affinity import scale
 from shapely.geometry import shape
 
+from engine.files import access_points, geojson, sensors
 from engine.model import ReadingKind
 from engine.simulate.building import Building
 from engine.simulate.places import Use
-from engine.space import (
-    Kind,
-    Plan,
-    load_access_points,
-    load_bindings,
-)
+from engine.space import Kind
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from shapely.geometry.base import BaseGeometry
+
+    from engine.space import Plan
 
 SIZES = (
     1,
@@ -45,7 +41,8 @@ def features(building: Building) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def plan(building: Building) -> Plan:
-    return Plan.from_geojson(building.plan_file(), "hq.geojson")
+    plan, _ = geojson.read(building.plan_file(), "hq.geojson")
+    return plan
 
 
 def of_type(features: list[dict[str, Any]], feature_type: str) -> list[dict[str, Any]]:
@@ -60,7 +57,8 @@ def in_metres(feature: dict[str, Any]) -> BaseGeometry:
 @pytest.mark.parametrize("people", SIZES)
 def test_every_size_makes_a_plan_that_the_engine_reads(people: int) -> None:
     building = Building(people)
-    plan = Plan.from_geojson(building.plan_file(), "hq.geojson")
+    plan, remarks = geojson.read(building.plan_file(), "hq.geojson")
+    assert remarks == []
     assert 3 <= len(plan.levels) <= 6
     assert "hq/3" in plan.levels
     desks = [s for s in plan.spaces if s.kind is Kind.DESK]
@@ -142,22 +140,19 @@ def test_desks_belong_to_zones_and_rooms_to_levels(plan: Plan) -> None:
 
 
 def test_access_points_are_where_the_plan_has_spaces(
-    building: Building, plan: Plan, tmp_path: Path
+    building: Building, plan: Plan
 ) -> None:
-    table = tmp_path / "access-points.csv"
-    table.write_text(building.access_points_csv())
-    placed = load_access_points(table, plan)
+    table = building.access_points_csv().encode()
+    placed, _ = access_points.read(table, "access-points.csv", plan)
     assert len(placed) == len(building.access_points)
     kinds = {plan.spaces[ap.space].kind for ap in placed.values()}
     assert kinds >= {Kind.ZONE, Kind.ROOM, Kind.AREA, Kind.LEVEL}
 
 
 def test_every_desk_room_and_area_has_one_sensor(
-    building: Building, plan: Plan, tmp_path: Path
+    building: Building, plan: Plan
 ) -> None:
-    table = tmp_path / "sensors.csv"
-    table.write_text(building.sensors_csv())
-    bindings = load_bindings(table, plan)
+    bindings, _ = sensors.read(building.sensors_csv().encode(), "sensors.csv", plan)
     watched = [plan.spaces[b.space].id for b in bindings]
     wanted = {Kind.DESK, Kind.ROOM, Kind.AREA}
     assert sorted(watched) == sorted(s.id for s in plan.spaces if s.kind in wanted)

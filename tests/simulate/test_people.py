@@ -18,11 +18,10 @@ def test_the_wanted_share_opted_in_and_visitors_never_do() -> None:
     assert not any(person.shares for person in visitors)
 
 
-def test_ids_logins_and_addresses_are_unique() -> None:
+def test_logins_and_addresses_are_unique() -> None:
     people = everybody(2, 3000)
     devices = [device for person in people for device in person.devices]
     for names in (
-        [person.id for person in people],
         [person.login for person in people],
         [device.address for device in devices],
     ):

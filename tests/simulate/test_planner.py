@@ -86,14 +86,3 @@ def test_the_truth_counts_everybody_once() -> None:
         assert sum(moment.people) == len(inside)
         outside = sum(row in (WALKING, AWAY) for row in moment.place)
         assert len(inside) + outside == len(scenario.people)
-
-
-def test_the_truth_names_spaces() -> None:
-    scenario, itineraries = planned(90)
-    truth = Truth(scenario.building, len(scenario.people), itineraries)
-    at_s = 10.5 * 3600
-    counts = truth.counts(at_s)
-    assert truth.occupied(at_s) == {space for space, n in counts.items() if n > 0}
-    for person in scenario.people:
-        space = truth.space_of(person.row, at_s)
-        assert space is None or counts[space] > 0

@@ -1,0 +1,206 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from engine import config
+from engine.check import doubts
+from engine.site import premises
+from tests.building import feature, plan_features, plan_file
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SITE = """
+[server]
+port = 0
+[redis]
+locations = "redis://127.0.0.1:1"
+registry = "redis://127.0.0.1:1"
+[auth]
+secret_env = "TOKEN_SECRET"
+[[broker]]
+name = "main"
+url = "mqtt://127.0.0.1"
+[[tenant]]
+id = "acme"
+plan = "plan.geojson"
+access_points = "access-points.csv"
+sensors = "sensors.csv"
+[[tenant.source]]
+name = "own"
+format = "livefloor"
+broker = "main"
+topics = ["acme/#"]
+"""
+ZIGBEE = """
+[[tenant.source]]
+name = "zigbee"
+format = "zigbee2mqtt"
+broker = "main"
+topics = ["zigbee2mqtt/#"]
+"""
+ACCESS_POINTS = ("a,hq-0-north", "b,hq-1-hopper")
+WATCHED = tuple(
+    f"hq-{level}-{name}"
+    for level in (0, 1)
+    for name in ("lovelace", "hopper", "desk-1", "desk-2", "desk-3")
+)
+
+
+def write(  # noqa: PLR0913 - what a site is made of
+    folder: Path,
+    *,
+    site: str = SITE,
+    features: Sequence[dict[str, Any]] = (),
+    access_points: Sequence[str] = ACCESS_POINTS,
+    watched: Sequence[str] = WATCHED,
+    header: str = "source,device,space,kind",
+) -> Path:
+    """Write a site in which nothing is odd, but for what is given."""
+    (folder / "plan.geojson").write_bytes(plan_file([*plan_features(), *features]))
+    (folder / "access-points.csv").write_text("\n".join(["ap,space", *access_points]))
+    rows = [f"own,{space},{space},presence" for space in watched]
+    (folder / "sensors.csv").write_text("\n".join([header, *rows]))
+    (folder / "livefloor.toml").write_text(site)
+    return folder / "livefloor.toml"
+
+
+def doubted(path: Path) -> list[str]:
+    """Return the doubts about a site."""
+    found = config.load(path)
+    return list(doubts(found, {one.id: premises(found, one) for one in found.tenants}))
+
+
+def livefloor(command: str, path: Path) -> subprocess.CompletedProcess[str]:
+    """Run the real command."""
+    return subprocess.run(  # noqa: S603 - our own
+        [sys.executable, "-m", "engine", command, "--config", path],
+        env={"TOKEN_SECRET": "s" * 40},
+        cwd=Path(__file__).parents[1],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_site_in_which_nothing_is_odd_leaves_no_doubt(tmp_path: Path) -> None:
+    assert doubted(write(tmp_path)) == []
+
+
+@pytest.mark.parametrize(
+    ("odd", "doubt"),
+    [
+        (
+            {"access_points": []},
+            "tenant acme: no access points; nobody who shares will be found",
+        ),
+        (
+            {"access_points": ACCESS_POINTS[:1]},
+            "tenant acme: no access point on hq/1; nobody will be found there",
+        ),
+        ({"watched": []}, "tenant acme: no sensors; every space stays unknown"),
+        (
+            {"watched": WATCHED[:5]},
+            "tenant acme: no sensor on hq/1; all of it stays unknown",
+        ),
+        (
+            {"watched": WATCHED[4:]},
+            (
+                "tenant acme: 4 rooms, areas and desks have no sensor and stay unknown:"
+                " hq-0-lovelace, hq-0-hopper, hq-0-desk-1 and 1 more"
+            ),
+        ),
+        (
+            {
+                "features": [
+                    feature(
+                        "lounge",
+                        "unit",
+                        (0, 25, 100, 25),
+                        category="lounge",
+                        level_id="level-1",
+                    )
+                ]
+            },
+            "tenant acme: 1 rooms and areas have no capacity: lounge",
+        ),
+        (
+            {"site": SITE + ZIGBEE},
+            "tenant acme: source zigbee sends readings, and no sensor is of it",
+        ),
+        (
+            {"site": f'{SITE}\n[[broker]]\nname = "spare"\nurl = "mqtt://127.0.0.2"'},
+            "broker spare: no source takes messages from it",
+        ),
+        (
+            {"site": SITE.partition("[[tenant.source]]")[0], "watched": []},
+            "tenant acme: no source; nothing will arrive",
+        ),
+    ],
+)
+def test_what_is_odd_is_one_sentence(
+    tmp_path: Path, odd: dict[str, Any], doubt: str
+) -> None:
+    assert doubt in doubted(write(tmp_path, **odd))
+
+
+def test_an_area_is_watched_by_the_sensors_of_its_desks(tmp_path: Path) -> None:
+    desks = [name for name in WATCHED if "desk" in name or name.startswith("hq-0")]
+    (doubt,) = doubted(write(tmp_path, watched=desks))
+    assert "hq-1-lovelace, hq-1-hopper" in doubt
+    assert "north" not in doubt
+
+
+@pytest.mark.slow
+def test_the_command_ends_with_a_summary_and_is_quiet_where_all_is_well(
+    tmp_path: Path,
+) -> None:
+    path = write(tmp_path)
+    found = livefloor("check", path)
+    assert (found.returncode, found.stderr) == (0, "")
+    lines = [line.split() for line in found.stdout.splitlines() if line.strip()]
+    assert ["acme", "2", "15", "2", "10", "10", "own"] in lines
+    assert ["broker", "main", "serves", "1", "of", "1", "sources"] in lines
+    assert "worth a look" not in found.stdout
+    assert found.stdout.endswith(f"{path}: ready to run\n")
+
+
+@pytest.mark.slow
+def test_the_command_says_what_was_passed_by_and_the_site_may_run(
+    tmp_path: Path,
+) -> None:
+    unit = (60, 0, 5, 5)
+    path = write(
+        tmp_path,
+        features=[
+            feature(name, "unit", unit, category="auditorium", level_id="level-1")
+            for name in ("a", "b")
+        ],
+        header="source,device,space,kind,hold",
+    )
+    found = livefloor("check", path)
+    assert found.returncode == 0
+    told = found.stdout.partition("worth a look:\n")[2].splitlines()
+    plan, table = told[:2]
+    assert plan.startswith("- tenant acme: plan.geojson: unit category 'auditorium' is")
+    assert "(2 times, first feature 'a'); to count it, write a room" in plan
+    assert table.startswith("- tenant acme: sensors.csv: column 'hold' is not read")
+    assert told[-1] == f"{path}: ready to run"
+
+
+@pytest.mark.slow
+def test_the_engine_logs_one_line_of_what_was_passed_by(tmp_path: Path) -> None:
+    odd = feature("a", "room", None)
+    found = livefloor("run", write(tmp_path, features=[odd]))
+    assert found.returncode == 2  # no Redis is at port 1
+    line, refusal = found.stderr.splitlines()
+    assert refusal == "livefloor: registry: the Redis server does not answer"
+    logged = json.loads(line)
+    assert (logged["level"], logged["number"]) == ("warning", 1)
+    assert "livefloor check" in logged["event"]
