@@ -45,6 +45,7 @@ from engine.site import authenticator, build, redis_address
 from engine.store.locations import Locations
 from engine.store.lookups import Lookups
 from engine.store.registry import Registry
+from engine.stores import Stores
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -70,9 +71,8 @@ GC_YOUNG = 10_000
 """Objects of a batch or two: the collector's usual 700 is less than one chunk makes."""
 KEEP_S = 1.0
 """How often presence is looked after."""
-PING_BEATS = 2
 EXPIRE_BEATS = 60
-"""Of these, every how many also ask the registry, and end what is too old."""
+"""Of these, every how many also end what is too old."""
 COMMIT_S = 5.0
 """How long a webhook waits for its effect to be safe."""
 
@@ -133,6 +133,7 @@ class Engine:
             redis_address(redis.locations, redis), retention_ms=self._retention_ms
         )
         self._registry = Registry(redis_address(redis.registry, redis))
+        self._stores = Stores(self._registry, self._locations, now_ms)
         self._committer = Committer(
             site.floors.values(),
             self._locations,
@@ -186,18 +187,19 @@ class Engine:
     async def run(self, on_ready: Callable[[], Awaitable[None]]) -> None:
         """Run until cancelled.
 
+        HTTP answers from the start; until both stores do, every space is unknown and
+        nothing is answered about people. No link runs, and no webhook is taken, before
+        the gate knows who shares: what they bring about people would end there.
+
         Args:
-            on_ready: Awaited once the engine listens.
+            on_ready: Awaited once everything is loaded.
 
         Raises:
             ConfigError: A store or an address cannot be used as it is.
-            StoreAway: A store does not answer at the start.
         """
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._locations.close)
             stack.push_async_callback(self._registry.close)
-            await self._load()
-            self._tick()
             server = self._config.server
             listener = await stack.enter_async_context(
                 serve(
@@ -210,6 +212,8 @@ class Engine:
             )
             self.port = listener.port
             gauges.register_listener(self._metrics, listener)
+            await self._stores.load(self._load)
+            self._tick()
             # What is here now stays for good: the collector need not look at it again.
             gc.collect()
             gc.freeze()
@@ -224,15 +228,17 @@ class Engine:
         yield "people", self.people.run()
         yield "ticker", self._ticker()
         yield "keeper", self._keeper()
+        yield "stores", self._stores.watch()
         for link in self._links:
             yield f"link.{link.name}", link.run()
 
     async def _load(self) -> None:
-        """Check the stores, and take from them what an earlier process left there."""
-        await self._registry.check()
-        await self._locations.check()
+        """Take from the stores what an earlier process left there; may be repeated."""
         for tenant, floor in self.site.floors.items():
-            await self.people.load(tenant)
+            if len(floor.consent):  # an earlier try got as far as here
+                await self._locations.seed(tenant, list(floor.consent))
+            else:
+                await self.people.load(tenant)
             stored = await self._locations.load_channels(tenant)
             rows = floor.restore(stored)
             log.info("tenant loaded", tenant=tenant, number=rows)
@@ -256,6 +262,8 @@ class Engine:
             StoreAway: Redis is away; the sender should try again.
         """
         del content_type  # every format tells its encodings apart by itself
+        if not self._stores.loaded:
+            raise StoreAway("the engine still waits for a store; send it again")
         route = Route(self.site.streams[tenant, source], 0)
         reason = self._pipeline.run([_Posted(body)], lambda _: route, now_ms())
         if reason is not None:
@@ -300,8 +308,6 @@ class Engine:
         while True:
             await asyncio.sleep(KEEP_S)
             beat += 1
-            if beat % PING_BEATS == 0:
-                await self._ping()
             for floor in self.site.floors.values():
                 floor.confirm(now_ms())
                 if beat % EXPIRE_BEATS == 0:
@@ -309,30 +315,18 @@ class Engine:
             self._committer.visit()
             self._watch()
 
-    async def _ping(self) -> None:
-        """Note whether the registry answers; the committer asks the other store."""
-        try:
-            await self._registry.ping()
-        except StoreAway:
-            self._note("redis registry", answers=False)
-        else:
-            self._note("redis registry", answers=True)
-
-    def _note(self, name: str, *, answers: bool) -> None:
-        if answers:
-            self._unready_ms.pop(name, None)
-        else:
-            self._unready_ms.setdefault(name, now_ms())
-
     def _watch(self) -> None:
         """Note since when each broker has not been ready."""
         for link in self._links:
-            self._note(f"broker {link.name}", answers=link.ready)
+            if link.ready:
+                self._unready_ms.pop(f"broker {link.name}", None)
+            else:
+                self._unready_ms.setdefault(f"broker {link.name}", now_ms())
 
     def _missing(self) -> dict[str, int]:
         """Return what does not answer, and since when."""
         self._watch()
-        missing = dict(self._unready_ms)
+        missing = self._unready_ms | self._stores.missing
         if self._committer.away_since_ms is not None:
             missing["redis locations"] = self._committer.away_since_ms
         if self.people.unsettled_since_ms is not None:
@@ -362,6 +356,7 @@ class Engine:
         access = Access(
             self._authenticator,
             open_tenant=self._demo.tenant if self._demo else None,
+            loaded=lambda: self._stores.loaded,
         )
         nouns: list[Routes] = [
             Levels(access=access, views=views, encode=codec.encode, now_ms=now_ms),

@@ -141,6 +141,15 @@ class Server:
         """
         await self.call("PING")
 
+    async def clock_ms(self) -> int:
+        """Return the server's clock: UTC, milliseconds since 1970.
+
+        Raises:
+            StoreAway: The server does not answer.
+        """
+        seconds, micros = await self.call("TIME")
+        return int(seconds) * 1000 + int(micros) // 1000
+
     async def check(self, requirements: Sequence[Requirement]) -> Mapping[str, str]:
         """Check the server's settings and turn off the logs that keep arguments.
 

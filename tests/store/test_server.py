@@ -207,5 +207,12 @@ async def test_a_server_that_is_not_there_is_away() -> None:
         await store.close()
 
 
+async def test_a_server_tells_its_clock(
+    locations: Locations, server_ms: Callable[[], int]
+) -> None:
+    before = server_ms()
+    assert before <= await locations.clock_ms() <= server_ms()
+
+
 def acl(client: redis.Redis, *rules: str) -> None:
     client.execute_command("ACL", "SETUSER", "limited", *rules)  # type: ignore[no-untyped-call]
