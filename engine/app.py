@@ -18,6 +18,7 @@ from engine import codec, gauges, web
 from engine.committer import Committer
 from engine.config import secret
 from engine.errors import InputError, StoreAway, Unauthorized
+from engine.hints import Hints
 from engine.ingest.mqtt import Link
 from engine.metrics import Metrics
 from engine.model import Outcome
@@ -72,7 +73,7 @@ GC_YOUNG = 10_000
 KEEP_S = 1.0
 """How often presence is looked after."""
 EXPIRE_BEATS = 60
-"""Of these, every how many also end what is too old."""
+"""Of these, every how many also end what is too old, and tell what was refused."""
 COMMIT_S = 5.0
 """How long a webhook waits for its effect to be safe."""
 
@@ -167,6 +168,8 @@ class Engine:
             )
             for name, terms in site.terms.items()
         ]
+        streams = site.streams.items()
+        self._hints = Hints({source: stream.tally for source, stream in streams})
         self._unready_ms = {f"broker {link.name}": now_ms() for link in self._links}
         self._live = Live(
             hub=self._hub,
@@ -303,7 +306,7 @@ class Engine:
         self._tick_s(perf_counter() - start)
 
     async def _keeper(self) -> None:
-        """Confirm returns each second, expire associations each minute."""
+        """Confirm returns each second; each minute expire associations, and hint."""
         beat = 0
         while True:
             await asyncio.sleep(KEEP_S)
@@ -312,6 +315,8 @@ class Engine:
                 floor.confirm(now_ms())
                 if beat % EXPIRE_BEATS == 0:
                     floor.presence.expire(now_ms())
+            if beat % EXPIRE_BEATS == 0:
+                self._hints.look(time.monotonic())
             self._committer.visit()
             self._watch()
 
