@@ -198,15 +198,17 @@ class Link:
             msg = "a session ended without a reason"
             raise RuntimeError(msg)
         self.ended[fault.reason] += 1
-        self.last_error = str(fault)
+        known, self.last_error = self.last_error, str(fault)
         wait_s = self._wait_s(fault.reason)
-        self._log.warning(
-            "broker session ended",
+        log = self._log.bind(
             reason=fault.reason.value,
             error=self.last_error,
             protocol=version,
             retry_in_s=round(wait_s, 1),
         )
+        # The same again is no news: a night's outage is some ten thousand tries.
+        tell = log.debug if self.last_error == known else log.warning
+        tell("broker session ended")
         return wait_s
 
     def _wait_s(self, reason: Reason) -> float:

@@ -8,6 +8,7 @@ import random
 from typing import TYPE_CHECKING, Literal
 
 import pytest
+from structlog.testing import capture_logs
 
 from engine.backoff import Backoff
 from engine.errors import ConfigError
@@ -217,6 +218,18 @@ async def test_after_a_long_outage_a_link_is_back_within_seconds(
     await play(monkeypatch, away)
     assert len(away.waits) == 200
     assert max(away.waits) <= 5
+
+
+async def test_an_outage_is_told_once_until_its_reason_is_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    away = [Reason.LOST, *[Reason.UNREACHABLE] * 50, *[Reason.TIMEOUT] * 50]
+    with capture_logs() as said:
+        await play(monkeypatch, Script(READY, *away, READY, *away))
+    ends = [line for line in said if line["event"] == "broker session ended"]
+    told = [line["reason"] for line in ends if line["log_level"] == "warning"]
+    assert len(ends) == 202
+    assert told == ["lost", "unreachable", "timeout"] * 2
 
 
 async def test_a_fault_of_our_own_ends_the_link(
