@@ -18,6 +18,7 @@ from engine import codec, gauges, web
 from engine.committer import Committer
 from engine.config import secret
 from engine.errors import InputError, StoreAway, Unauthorized
+from engine.hints import Hints
 from engine.ingest.mqtt import Link
 from engine.metrics import Metrics
 from engine.model import Outcome
@@ -45,6 +46,7 @@ from engine.site import authenticator, build, redis_address
 from engine.store.locations import Locations
 from engine.store.lookups import Lookups
 from engine.store.registry import Registry
+from engine.stores import Stores
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -71,9 +73,8 @@ GC_YOUNG = 10_000
 """Objects of a batch or two: the collector's usual 700 is less than one chunk makes."""
 KEEP_S = 1.0
 """How often presence is looked after."""
-PING_BEATS = 2
 EXPIRE_BEATS = 60
-"""Of these, every how many also ask the registry, and end what is too old."""
+"""Of these, every how many also end what is too old, and tell what was refused."""
 COMMIT_S = 5.0
 """How long a webhook waits for its effect to be safe."""
 
@@ -134,6 +135,7 @@ class Engine:
             redis_address(redis.locations, redis), retention_ms=self._retention_ms
         )
         self._registry = Registry(redis_address(redis.registry, redis))
+        self._stores = Stores(self._registry, self._locations, now_ms)
         self._committer = Committer(
             site.floors.values(),
             self._locations,
@@ -174,6 +176,8 @@ class Engine:
             )
             for name, terms in site.terms.items()
         ]
+        streams = site.streams.items()
+        self._hints = Hints({source: stream.tally for source, stream in streams})
         self._unready_ms = {f"broker {link.name}": now_ms() for link in self._links}
         self._live = Live(
             hub=self._hub,
@@ -194,19 +198,20 @@ class Engine:
     async def run(self, on_ready: Callable[[], Awaitable[None]]) -> None:
         """Run until cancelled.
 
+        HTTP answers from the start; until both stores do, every space is unknown and
+        nothing is answered about people. No link runs, and no webhook is taken, before
+        the gate knows who shares: what they bring about people would end there.
+
         Args:
-            on_ready: Awaited once the engine listens.
+            on_ready: Awaited once everything is loaded.
 
         Raises:
             ConfigError: A store or an address cannot be used as it is.
-            StoreAway: A store does not answer at the start.
         """
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._locations.close)
             stack.push_async_callback(self._registry.close)
             self._remark()
-            await self._load()
-            self._tick()
             server = self._config.server
             listener = await stack.enter_async_context(
                 serve(
@@ -219,6 +224,8 @@ class Engine:
             )
             self.port = listener.port
             gauges.register_listener(self._metrics, listener)
+            await self._stores.load(self._load)
+            self._tick()
             # What is here now stays for good: the collector need not look at it again.
             gc.collect()
             gc.freeze()
@@ -233,6 +240,7 @@ class Engine:
         yield "people", self.people.run()
         yield "ticker", self._ticker()
         yield "keeper", self._keeper()
+        yield "stores", self._stores.watch()
         for link in self._links:
             yield f"link.{link.name}", link.run()
 
@@ -242,11 +250,12 @@ class Engine:
             log.warning("plans or tables in doubt: see livefloor check", number=number)
 
     async def _load(self) -> None:
-        """Check the stores, and take from them what an earlier process left there."""
-        await self._registry.check()
-        await self._locations.check()
+        """Take from the stores what an earlier process left there; may be repeated."""
         for tenant, floor in self.site.floors.items():
-            await self.people.load(tenant)
+            if len(floor.consent):  # an earlier try got as far as here
+                await self._locations.seed(tenant, list(floor.consent))
+            else:
+                await self.people.load(tenant)
             stored = await self._locations.load_channels(tenant)
             rows = floor.restore(stored)
             log.info("tenant loaded", tenant=tenant, number=rows)
@@ -270,6 +279,8 @@ class Engine:
             StoreAway: Redis is away; the sender should try again.
         """
         del content_type  # every format tells its encodings apart by itself
+        if not self._stores.loaded:
+            raise StoreAway("the engine still waits for a store; send it again")
         route = Route(self.site.streams[tenant, source])
         reason = self._pipeline.run({route: [_Posted(body)]}, now_ms())
         if reason is not None:
@@ -309,44 +320,32 @@ class Engine:
         self._tick_s(perf_counter() - start)
 
     async def _keeper(self) -> None:
-        """Confirm returns each second, expire associations each minute."""
+        """Confirm returns each second; each minute expire associations, and hint."""
         beat = 0
         while True:
             await asyncio.sleep(KEEP_S)
             beat += 1
-            if beat % PING_BEATS == 0:
-                await self._ping()
             for floor in self.site.floors.values():
                 floor.presence.confirm(now_ms())
                 if beat % EXPIRE_BEATS == 0:
                     floor.expire(now_ms())
+            if beat % EXPIRE_BEATS == 0:
+                self._hints.look(time.monotonic())
             self._committer.visit()
             self._watch()
-
-    async def _ping(self) -> None:
-        """Note whether the registry answers; the committer asks the other store."""
-        try:
-            await self._registry.ping()
-        except StoreAway:
-            self._note("redis registry", answers=False)
-        else:
-            self._note("redis registry", answers=True)
-
-    def _note(self, name: str, *, answers: bool) -> None:
-        if answers:
-            self._unready_ms.pop(name, None)
-        else:
-            self._unready_ms.setdefault(name, now_ms())
 
     def _watch(self) -> None:
         """Note since when each broker has not been ready."""
         for link in self._links:
-            self._note(f"broker {link.name}", answers=link.ready)
+            if link.ready:
+                self._unready_ms.pop(f"broker {link.name}", None)
+            else:
+                self._unready_ms.setdefault(f"broker {link.name}", now_ms())
 
     def _missing(self) -> dict[str, int]:
         """Return what does not answer, and since when."""
         self._watch()
-        missing = dict(self._unready_ms)
+        missing = self._unready_ms | self._stores.missing
         if self._committer.away_since_ms is not None:
             missing["redis locations"] = self._committer.away_since_ms
         if self.people.unsettled_since_ms is not None:
@@ -376,6 +375,7 @@ class Engine:
         access = Access(
             self._authenticator,
             open_tenant=self._demo.tenant if self._demo else None,
+            loaded=lambda: self._stores.loaded,
         )
         nouns: list[Routes] = [
             Levels(access=access, views=views, encode=codec.encode, clock_ms=now_ms),

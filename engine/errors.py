@@ -3,7 +3,7 @@
 ::
 
     EngineError
-    ├── InputError         the sender is to blame    1xxx  counted, never logged
+    ├── InputError         the sender is to blame    1xxx  counted; see hints
     │   ├── Malformed      1001  not the format, or a field of the wrong type
     │   ├── TooLarge       1002  more bytes or records than the format allows
     │   ├── BadTime        1003  no usable time, or one out of range

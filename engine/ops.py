@@ -42,6 +42,7 @@ KEYS = frozenset(
         "error",
         "event",
         "granted_s",
+        "hint",
         "host",
         "level",
         "link",

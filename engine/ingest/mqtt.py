@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Literal
 
 import structlog
 
+from engine.backoff import Backoff
 from engine.errors import ConfigError
 from engine.ingest import mqtt_v3, mqtt_v5
 from engine.ingest.mqtt_receipts import Meter, Receipt
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = [
-    "Backoff",
     "Credentials",
     "Ended",
     "Link",
@@ -63,6 +63,13 @@ _SERVE: dict[Version, Serve] = {"5": mqtt_v5.serve, "3.1.1": mqtt_v3.serve}
 _LASTED_S = 10.0
 """A session that was ready for so long starts the waits anew. A shorter one does not:
 a broker that accepts and then throws out must not be knocked at without end."""
+
+_FIRST_WAIT_S, _LAST_WAIT_S = 0.5, 5.0
+"""A try is one connection, which a broker that came back refuses or takes at once; so
+even after an outage of hours it is seldom more than seconds until we are back."""
+
+_CALM_WAIT_S = 30.0
+"""The longest wait where coming back soon would do harm; the shortest is half of it."""
 
 _SUSPICIOUS = 3
 """After so many short sessions in a row that just broke off we wait longer. Mosquitto
@@ -90,41 +97,6 @@ _NEXT: dict[LinkState, set[LinkState]] = {
 }
 
 
-class Backoff:
-    """How long to wait before the next try: full jitter, exponential, bounded.
-
-    Full jitter, because many engines lose one broker at the same moment.
-
-    Args:
-        base_s: The first wait is at most this long, each further one twice as long.
-        cap_s: No wait is longer.
-        rng: Source of the jitter.
-    """
-
-    def __init__(self, base_s: float, cap_s: float, rng: random.Random) -> None:
-        self._base_s = base_s
-        self._cap_s = cap_s
-        self._rng = rng
-        self._tries = 0
-
-    def next_s(self, *, calmly: bool = False) -> float:
-        """Return the seconds to wait before the next try.
-
-        Args:
-            calmly: Never soon: at least half of the cap.
-        """
-        self._tries += 1
-        if calmly:
-            return self._rng.uniform(self._cap_s / 2, self._cap_s)
-        # Doubling stops where it has no effect, before the number grows without bound.
-        longest = min(self._cap_s, self._base_s * 2 ** min(self._tries - 1, 32))
-        return self._rng.uniform(0, longest)
-
-    def reset(self) -> None:
-        """Start again with short waits: the last session lasted."""
-        self._tries = 0
-
-
 class Link:
     """One source of messages, held open for as long as `run` runs.
 
@@ -133,7 +105,7 @@ class Link:
         terms: The broker and what to ask of it.
         sink: Gets the messages, see `Sink`.
         protocol: "5", "3.1.1", or "auto" to find out.
-        backoff: Waits between tries; at most 30 s each by default.
+        backoff: Waits between tries; replaced in tests.
         sleep: Waits; replaced in tests.
         clock_s: Seconds that only grow; replaced in tests.
 
@@ -163,7 +135,12 @@ class Link:
         self.last_error = ""
         self._terms = terms
         self._sink = sink
-        self._backoff = backoff or Backoff(0.5, 30.0, random.Random())  # noqa: S311 - jitter
+        self._backoff = backoff or Backoff(
+            _FIRST_WAIT_S,
+            _LAST_WAIT_S,
+            random.Random(),  # noqa: S311 - jitter
+            calm_s=_CALM_WAIT_S,
+        )
         self._sleep = sleep
         self._clock_s = clock_s
         self._state = LinkState.STOPPED
@@ -221,15 +198,17 @@ class Link:
             msg = "a session ended without a reason"
             raise RuntimeError(msg)
         self.ended[fault.reason] += 1
-        self.last_error = str(fault)
+        known, self.last_error = self.last_error, str(fault)
         wait_s = self._wait_s(fault.reason)
-        self._log.warning(
-            "broker session ended",
+        log = self._log.bind(
             reason=fault.reason.value,
             error=self.last_error,
             protocol=version,
             retry_in_s=round(wait_s, 1),
         )
+        # The same again is no news: a night's outage is some ten thousand tries.
+        tell = log.debug if self.last_error == known else log.warning
+        tell("broker session ended")
         return wait_s
 
     def _wait_s(self, reason: Reason) -> float:

@@ -153,6 +153,7 @@ class Channels:
             self.order_ms.data,
             self.evidence_ms.data,
             self.heard_ms.data,
+            self.online_ms.data,
         )
 
     @property
@@ -197,7 +198,7 @@ class Channels:
     ) -> Applied:
         slots = self._slots
         motions = self._motions
-        stale_ms, known, order_ms, evidence_ms, heard_ms = self._views
+        stale_ms, known, order_ms, evidence_ms, heard_ms, _ = self._views
         applied = late = 0
         changed: dict[int, None] = {}
         newest = now_ms + AHEAD_MS
@@ -329,22 +330,44 @@ class Channels:
         Returns:
             The channels whose stored row changed.
         """
-        slots = self._slot[np.array(channels, np.int32)]
-        before = self._rows(slots)
+        # One by one: a device has few channels, and arrays cost twenty times as much.
         at = min(max(observed_ms, 1), now_ms + AHEAD_MS)
-        if online:
-            self.online_ms[slots] = np.maximum(self.online_ms[slots], at)
-        else:
-            off = slots[self.order_ms[slots] <= at]
-            self.value[off] = OFFLINE
-            self.order_ms[off] = at
-            self.evidence_ms[off[off >= self._motions]] = at
-        if online and not retained:
-            heard = np.where(now_ms - at <= self.stale_ms[slots], now_ms, at)
-            self.heard_ms[slots] = np.maximum(self.heard_ms[slots], heard)
-        changed = self._rows(slots) != before
-        rows: npt.NDArray[np.int32] = np.array(channels, np.int32)[changed]
-        return rows
+        changed = [
+            channel
+            for channel in channels
+            if (
+                self._came_on(self._slots[channel], at, now_ms, retained=retained)
+                if online
+                else self._went_off(self._slots[channel], at)
+            )
+        ]
+        return np.array(changed, np.int32)
+
+    def _came_on(self, slot: int, at: int, now_ms: int, *, retained: bool) -> bool:
+        """Return whether it is news that the device of a slot was online at a time."""
+        stale_ms, _, _, _, heard_ms, online_ms = self._views
+        news = at > online_ms[slot]
+        if news:
+            online_ms[slot] = at
+        if not retained:
+            heard = now_ms if now_ms - at <= stale_ms[slot] else at
+            if heard > heard_ms[slot]:
+                heard_ms[slot] = heard
+                news = True
+        return news
+
+    def _went_off(self, slot: int, at: int) -> bool:
+        """Return whether it is news that the device of a slot was offline at a time."""
+        _, value, order_ms, evidence_ms, _, _ = self._views
+        if at < order_ms[slot]:
+            return False
+        news = at > order_ms[slot] or value[slot] != OFFLINE
+        value[slot] = OFFLINE
+        order_ms[slot] = at
+        if slot >= self._motions and evidence_ms[slot] != at:
+            evidence_ms[slot] = at
+            news = True
+        return news
 
     def rewind(self, now_ms: int) -> None:
         """Bring times of the future back to now: our clock was stepped back."""

@@ -7,10 +7,12 @@ import re
 from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING
 
-from engine.errors import Unauthorized
+from engine.errors import StoreAway, Unauthorized
 from engine.query.auth import Caller
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from litestar.types import Scope
 
     from engine.query.auth import Authenticator
@@ -30,34 +32,42 @@ class Access:
         authenticator: Checks tokens.
         open_tenant: The demo's tenant, whose anonymous occupancy anyone on the
             loopback address may read; None: nobody reads without a token.
+        loaded: Whether it is known who shares. Until then nothing is answered about
+            people: "nobody" would be a guess.
     """
 
     def __init__(
-        self, authenticator: Authenticator, *, open_tenant: str | None = None
+        self,
+        authenticator: Authenticator,
+        *,
+        open_tenant: str | None = None,
+        loaded: Callable[[], bool] = lambda: True,
     ) -> None:
         self._authenticate = authenticator.authenticate
+        self._loaded = loaded
         self._anyone = (
             None if open_tenant is None else Caller(open_tenant, "", "", ANY_TIME_MS)
         )
 
     def caller(self, scope: Scope) -> Caller:
-        """Return the signed-in person who asks.
+        """Return the signed-in person who asks about people, themselves included.
 
         Raises:
             Unauthorized: No token, or one that is not accepted.
+            StoreAway: It is not known yet who shares.
         """
-        credentials = authorization(scope)
-        if credentials is None or credentials[:7].lower() != _BEARER:
-            raise Unauthorized("sign in: a valid bearer token is needed")
-        return self._authenticate(credentials[7:].decode("latin-1"))
+        caller = self._signed_in(scope)
+        if not self._loaded():
+            raise StoreAway("the engine still waits for a store; try again")
+        return caller
 
     def reader(self, scope: Scope) -> Caller:
-        """Return who reads anonymous occupancy: `caller`, or anyone where it is open.
+        """Return who reads anonymous occupancy: one with a token, or anyone if open.
 
         A token that is sent must be good, also where none is needed.
 
         Raises:
-            Unauthorized: As `caller`.
+            Unauthorized: No token, or one that is not accepted.
         """
         if (
             self._anyone is not None
@@ -65,7 +75,13 @@ class Access:
             and is_from_here(*_peer_and_host(scope))
         ):
             return self._anyone
-        return self.caller(scope)
+        return self._signed_in(scope)
+
+    def _signed_in(self, scope: Scope) -> Caller:
+        credentials = authorization(scope)
+        if credentials is None or credentials[:7].lower() != _BEARER:
+            raise Unauthorized("sign in: a valid bearer token is needed")
+        return self._authenticate(credentials[7:].decode("latin-1"))
 
 
 def authorization(scope: Scope) -> bytes | None:

@@ -145,7 +145,7 @@ class Search:
 
     def routes(self) -> Sequence[HTTPRouteHandler]:
         """Return the handlers."""
-        bad = problem_responses(400, 401)
+        bad = problem_responses(400, 401, 503)
         found = problem_responses(400, 401, 404, 503)
         several = problem_responses(400, 401, 413, 503)
         return [

@@ -281,6 +281,14 @@ class Locations:
         """Close the connections."""
         await self._server.close()
 
+    async def clock_ms(self) -> int:
+        """Return the server's clock, by which it judges what is late or ahead.
+
+        Raises:
+            StoreAway: The server does not answer.
+        """
+        return await self._server.clock_ms()
+
 
 _CHANNELS_A_CALL = 5000
 

@@ -141,6 +141,15 @@ class Server:
         """
         await self.call("PING")
 
+    async def clock_ms(self) -> int:
+        """Return the server's clock: UTC, milliseconds since 1970.
+
+        Raises:
+            StoreAway: The server does not answer.
+        """
+        seconds, micros = await self.call("TIME")
+        return int(seconds) * 1000 + int(micros) // 1000
+
     async def check(self, requirements: Sequence[Requirement]) -> Mapping[str, str]:
         """Check the server's settings and turn off the logs that keep arguments.
 
@@ -196,12 +205,13 @@ class Server:
         """Call a command that an operator may have forbidden."""
         try:
             return await self._answer(*command)
+        except _LockedOut as away:
+            msg = str(away)
         except _Denied:
-            pass
-        msg = (
-            f"{self.role}: the Redis server refuses `{' '.join(command)}`: allow "
-            f"{need} for this user, or the engine cannot vouch for what is kept"
-        )
+            msg = (
+                f"{self.role}: the Redis server refuses `{' '.join(command)}`: allow "
+                f"{need} for this user, or the engine cannot vouch for what is kept"
+            )
         raise ConfigError(msg)
 
     async def _answer(self, *command: Argument) -> Any:  # noqa: ANN401 - any reply
@@ -217,14 +227,14 @@ class Server:
     def _away(self, error: Exception) -> StoreAway:
         if isinstance(error, exceptions.NoScriptError):
             return _Unknown(f"{self.role}: the Redis server lost a script")
-        denied = (exceptions.AuthenticationError, exceptions.NoPermissionError)
         # While connecting, redis-py makes a failed connection of a wrong password.
-        if (
-            isinstance(error, denied)
-            or isinstance(error.__cause__, denied)
-            or "unknown command" in str(error)
-        ):
-            return _Denied(f"{self.role}: the Redis server refuses this user")
+        for one in (error, error.__cause__):
+            if isinstance(one, exceptions.AuthenticationError):
+                return _LockedOut(f"{self.role}: the Redis server {_password(one)}")
+            if isinstance(one, exceptions.NoPermissionError):
+                return _Denied(f"{self.role}: the Redis server refuses this user")
+        if "unknown command" in str(error):
+            return _Denied(f"{self.role}: the Redis server does not know a command")
         if isinstance(error, exceptions.ResponseError):
             code = _refusal(error)
             return StoreAway(f"{self.role}: the Redis server answers {code}")
@@ -237,6 +247,10 @@ class _Unknown(StoreAway):
 
 class _Denied(StoreAway):
     """The server does not let this user do that."""
+
+
+class _LockedOut(StoreAway):
+    """The server does not let us in: a password is missing, wrong, or not wanted."""
 
 
 def _connect(address: str, role: str, timeout_s: float) -> redis.asyncio.Redis:
@@ -261,6 +275,15 @@ def _connect(address: str, role: str, timeout_s: float) -> redis.asyncio.Redis:
         )
         raise ConfigError(msg)
     return redis.asyncio.Redis.from_pool(pool)
+
+
+def _password(error: exceptions.AuthenticationError) -> str:
+    """Return what is wrong about the password, and what to do."""
+    if "without any password" in str(error):
+        return "has no password: leave `password_file` out of [redis]"
+    if "Authentication required" in str(error):
+        return "wants a password: set `password_file` in [redis]"
+    return "wants another user or password: set `password_file` in [redis]"
 
 
 def _refusal(error: Exception) -> str:

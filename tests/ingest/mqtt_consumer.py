@@ -13,7 +13,8 @@ import random
 import sys
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from engine.ingest.mqtt import Backoff, Link, Retained, Subscription, Terms
+from engine.backoff import Backoff
+from engine.ingest.mqtt import Link, Retained, Subscription, Terms
 from tests.conftest import program
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Consumer:
             ),
             sink=self.sink,
             protocol=protocol,
-            backoff=Backoff(0.05, 0.2, random.Random(1)),  # noqa: S311 - seeded jitter
+            backoff=Backoff(0.05, 0.2, random.Random(1), calm_s=0.2),  # noqa: S311 - seeded jitter
         )
 
     def sink(self, messages: Sequence[Message], receipt: Receipt) -> None:

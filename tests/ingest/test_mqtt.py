@@ -8,13 +8,12 @@ import random
 from typing import TYPE_CHECKING, Literal
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
+from engine.backoff import Backoff
 from engine.errors import ConfigError
 from engine.ingest import mqtt
 from engine.ingest.mqtt import (
-    Backoff,
     Ended,
     Link,
     LinkState,
@@ -98,8 +97,10 @@ async def play(
     monkeypatch: pytest.MonkeyPatch,
     script: Script,
     protocol: Literal["auto", "5", "3.1.1"] = "auto",
+    *,
+    backoff: Backoff | None = None,
 ) -> Link:
-    """Run a link through the script, then cancel it."""
+    """Run a link through the script, then cancel it; with its own waits by default."""
     for version in ("5", "3.1.1"):
         monkeypatch.setitem(mqtt._SERVE, version, script.serve(version))  # noqa: SLF001 - fakes in place of sockets
     link = Link(
@@ -107,7 +108,7 @@ async def play(
         terms=TERMS,
         sink=sink,
         protocol=protocol,
-        backoff=Backoff(1.0, 30.0, random.Random(1)),
+        backoff=backoff,
         sleep=script.sleep,
         clock_s=script.clock,
     )
@@ -200,12 +201,35 @@ async def test_waits_grow_until_a_session_has_lasted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     flapping = Script(*[READY, Reason.SERVER] * 8)
-    await play(monkeypatch, flapping)
+    backoff = Backoff(1.0, 30.0, random.Random(1))
+    await play(monkeypatch, flapping, backoff=backoff)
     assert max(flapping.waits) > 4
     lasting = Script(*[READY, Reason.SERVER] * 8)
     lasting.lasts_s = 60
-    await play(monkeypatch, lasting)
-    assert max(lasting.waits) <= 1
+    await play(monkeypatch, lasting, backoff=backoff)
+    assert max(lasting.waits[1:]) <= 1
+
+
+async def test_after_a_long_outage_a_link_is_back_within_seconds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reasons = (Reason.UNREACHABLE, Reason.LOST, Reason.SERVER, Reason.TIMEOUT)
+    away = Script(READY, *reasons * 50)
+    await play(monkeypatch, away)
+    assert len(away.waits) == 200
+    assert max(away.waits) <= 5
+
+
+async def test_an_outage_is_told_once_until_its_reason_is_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    away = [Reason.LOST, *[Reason.UNREACHABLE] * 50, *[Reason.TIMEOUT] * 50]
+    with capture_logs() as said:
+        await play(monkeypatch, Script(READY, *away, READY, *away))
+    ends = [line for line in said if line["event"] == "broker session ended"]
+    told = [line["reason"] for line in ends if line["log_level"] == "warning"]
+    assert len(ends) == 202
+    assert told == ["lost", "unreachable", "timeout"] * 2
 
 
 async def test_a_fault_of_our_own_ends_the_link(
@@ -253,25 +277,6 @@ async def test_sessions_that_break_off_again_and_again_are_waited_for_longer(
     assert max(script.waits[:2]) <= 2
     assert min(script.waits[2:]) >= 15
     assert "client id" in link.last_error
-
-
-@given(st.integers(0, 2**32), st.lists(st.booleans(), max_size=80))
-def test_no_wait_is_longer_than_the_cap_and_no_calm_one_shorter_than_its_half(
-    seed: int, calm: list[bool]
-) -> None:
-    backoff = Backoff(0.5, 30.0, random.Random(seed))
-    for tries, calmly in enumerate(calm):
-        wait_s = backoff.next_s(calmly=calmly)
-        if calmly:
-            assert 15 <= wait_s <= 30
-        else:
-            assert 0 <= wait_s <= min(30, 0.5 * 2**tries)
-
-
-def test_waits_of_two_links_differ() -> None:
-    # Full jitter: those who lost one broker at one moment must not come back at one.
-    one, two = (Backoff(0.5, 30.0, random.Random(seed)) for seed in (1, 2))
-    assert one.next_s() != two.next_s()
 
 
 def test_tls_files_that_cannot_be_read_are_refused_by_name(tmp_path: Path) -> None:

@@ -123,11 +123,19 @@ zigbee,desk/3,,hq-1-desk-3,presence,,
 
 
 class Engine(Child):
-    """`livefloor run` on a small building, in the tenant `acme`."""
+    """`livefloor run` on a small building, in the tenant `acme`.
+
+    Args:
+        site: Folder for what an operator writes.
+        servers: The two stores by role, and the broker.
+        more: Further tables of the configuration.
+    """
 
     name: ClassVar[str] = "livefloor"
 
-    def __init__(self, site: Path, servers: Mapping[str, Any]) -> None:
+    def __init__(
+        self, site: Path, servers: Mapping[str, Any], *, more: str = ""
+    ) -> None:
         super().__init__()
         self.site = site
         self.servers = servers
@@ -146,7 +154,7 @@ class Engine(Child):
             host=servers["broker"].host,
             broker=servers["broker"].port,
         )
-        (site / "livefloor.toml").write_text(text)
+        (site / "livefloor.toml").write_text(text + more)
 
     def command(self, folder: Path) -> Sequence[str | Path]:
         del folder

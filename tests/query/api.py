@@ -207,6 +207,7 @@ class Api:
     finder: FakeFinder = field(default_factory=FakeFinder)
     intake: FakeIntake = field(default_factory=FakeIntake)
     missing: dict[str, int] = field(default_factory=dict)
+    loaded: bool = True
     followed: list[tuple[str, str, str | None, float | None]] = field(
         default_factory=list
     )
@@ -224,7 +225,11 @@ class Api:
     def app(self, tenant: str = "acme", *, demo: bool = False) -> Litestar:
         """Return the API that takes a tenant's tokens; a demo also has its routes."""
         office = self.offices[tenant]
-        access = Access(office.authenticator, open_tenant=tenant if demo else None)
+        access = Access(
+            office.authenticator,
+            open_tenant=tenant if demo else None,
+            loaded=lambda: self.loaded,
+        )
         views = Views(self.views)
         nouns: list[Any] = [
             Levels(access=access, views=views, encode=encode, clock_ms=self.clock),

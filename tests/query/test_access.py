@@ -1,10 +1,13 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from engine.query.access import authorization, is_from_here, may_scrape
+
+if TYPE_CHECKING:
+    from tests.query.api import Api
 
 
 @pytest.mark.parametrize(
@@ -83,3 +86,25 @@ def test_a_secret_for_the_metrics_is_always_needed(
     scope: Any = {"client": (address, 1), "headers": headers}
     assert may_scrape(scope, b"s3cret") is allowed
     assert may_scrape(scope, None) is (address == "127.0.0.1")
+
+
+def test_nothing_is_said_of_people_before_it_is_known_who_shares(api: Api) -> None:
+    api.loaded = False
+    with api.client() as client:
+        asked = (
+            client.get("/v1/colleagues?q=ada"),
+            client.get("/v1/colleagues/somebody/location"),
+            client.post("/v1/colleagues/locations", json={"ids": []}),
+            client.get("/v1/me/consent"),
+            client.put("/v1/me/consent"),
+            client.delete("/v1/me/consent"),
+        )
+        assert [answer.status_code for answer in asked] == [503] * 6
+        assert {answer.json()["code"] for answer in asked} == {3002}
+        for path in ("/v1/levels", "/v1/spaces/room", "/healthz", "/readyz"):
+            assert client.get(path).status_code != 503
+        api.loaded = True
+        assert client.get("/v1/me/consent").status_code == 200
+    with api.client(login=None) as stranger:
+        api.loaded = False
+        assert stranger.get("/v1/me/consent").status_code == 401

@@ -115,21 +115,48 @@ async def test_a_user_who_may_not_look_is_told_what_to_allow(
         raw.acl_deluser("limited")
 
 
-async def test_a_wrong_password_is_away_and_not_repeated(
+SET = "set `password_file` in \\[redis\\]"
+LEAVE_OUT = "leave `password_file` out of \\[redis\\]"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "sent", "cure"),
+    [
+        ("canary", None, f"wants a password: {SET}"),
+        ("canary", "sparrow", f"wants another user or password: {SET}"),
+        ("", "sparrow", f"has no password: {LEAVE_OUT}"),
+    ],
+    ids=["none", "wrong", "needless"],
+)
+async def test_a_password_that_does_not_fit_is_told_with_its_cure(
+    redis_locations: HasUrl, raw: redis.Redis, wanted: str, sent: str | None, cure: str
+) -> None:
+    query = "" if sent is None else f"?password={sent}"
+    locations = Locations(redis_locations.url + query)
+    raw.config_set("requirepass", wanted)
+    try:
+        with pytest.raises(StoreAway, match=cure) as away:
+            await locations.ping()
+        with pytest.raises(ConfigError, match=cure) as refused:
+            await locations.check()
+        for caught in (away, refused):
+            assert "canary" not in str(caught.value)
+            assert "sparrow" not in str(caught.value)
+    finally:
+        raw.config_set("requirepass", "")
+        await locations.close()
+
+
+async def test_a_password_that_fits_is_accepted(
     redis_locations: HasUrl, raw: redis.Redis
 ) -> None:
-    acl(raw, "on", ">pass", "~*", "+@all")
-    url = redis_locations.url.replace("unix://", "unix://limited@") + "?password=wrong"
-    locations = Locations(url)
+    locations = Locations(f"{redis_locations.url}?password=canary")
+    raw.config_set("requirepass", "canary")
     try:
-        with pytest.raises(StoreAway) as caught:
-            await locations.ping()
-        assert "wrong" not in str(caught.value)
-        with pytest.raises(ConfigError):
-            await locations.check()
+        await locations.check()
     finally:
+        raw.config_set("requirepass", "")
         await locations.close()
-        raw.acl_deluser("limited")
 
 
 async def test_a_replica_is_refused_in_both_roles(
@@ -178,6 +205,13 @@ async def test_a_server_that_is_not_there_is_away() -> None:
         with pytest.raises(StoreAway, match="does not answer"):
             await store.check()
         await store.close()
+
+
+async def test_a_server_tells_its_clock(
+    locations: Locations, server_ms: Callable[[], int]
+) -> None:
+    before = server_ms()
+    assert before <= await locations.clock_ms() <= server_ms()
 
 
 def acl(client: redis.Redis, *rules: str) -> None:

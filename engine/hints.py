@@ -1,0 +1,74 @@
+"""Tells the operator what refused events ask for: seldom, and never what was in them.
+
+A sensor or an access point is nobody's data, yet its name is not told either: the
+unknown access point came with somebody who shares, and the unknown "sensor" of a source
+with a wrong format may be somebody's phone. Nor is the number: it counts their records.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+
+from engine.errors import BadTime, Malformed, TooLarge, UnknownName
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from engine.pipeline import Tally
+
+log = structlog.get_logger(__name__)
+
+AGAIN_S = 3600.0
+"""After a hint, how long the same one is kept back."""
+
+HINTS = {
+    Malformed.reason: (
+        "not what `format` of this source means: compare it, and `topics`, with what "
+        "is sent"
+    ),
+    TooLarge.reason: "more in a message than the format allows: send smaller batches",
+    BadTime.reason: (
+        "no usable time, or retained by the broker about a person: set the sender's "
+        "clock and its offset, and retain no associations"
+    ),
+    UnknownName.reason: (
+        "a sensor or access point that is in no table: add it to the file of `sensors` "
+        "or `access_points`, then `livefloor check`"
+    ),
+}
+"""What to do about each reason of `engine_invalid_events_total`, in our own words."""
+
+
+class Hints:
+    """Watches the tallies of the sources.
+
+    Args:
+        tallies: By tenant and source.
+    """
+
+    def __init__(self, tallies: Mapping[tuple[str, str], Tally]) -> None:
+        self._tallies = tallies
+        self._told: dict[tuple[str, str, str], tuple[int, float]] = {}
+        """How many there were when the hint was last given, and when."""
+
+    def look(self, now_s: float) -> None:
+        """Log one line for each source and reason that is new, or again after an hour.
+
+        Args:
+            now_s: Seconds that only grow.
+        """
+        for (tenant, source), tally in self._tallies.items():
+            for reason, hint in HINTS.items():
+                number = tally.by_reason.get(reason, 0)
+                known, told_s = self._told.get((tenant, source, reason), (0, -AGAIN_S))
+                if number > known and now_s - told_s >= AGAIN_S:
+                    self._told[tenant, source, reason] = number, now_s
+                    log.warning(
+                        "events refused",
+                        tenant=tenant,
+                        source=source,
+                        reason=reason,
+                        hint=hint,
+                    )
