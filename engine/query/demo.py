@@ -91,6 +91,20 @@ class DemoToken(msgspec.Struct, frozen=True):
     name: str
 
 
+class DemoClock(msgspec.Struct, frozen=True):
+    """The time in the simulated building.
+
+    Attributes:
+        weekday: As a word.
+        at_s: Seconds since its midnight.
+        speed: Simulated seconds in a real one.
+    """
+
+    weekday: str
+    at_s: float
+    speed: float
+
+
 class Cast(Protocol):
     """The simulated people; their id is their login."""
 
@@ -104,11 +118,24 @@ class Cast(Protocol):
 
 
 class Demo:
-    """The routes under `/demo`: for whoever may reach it, but by its own name."""
+    """The routes under `/demo`: for whoever may reach it, but by its own name.
 
-    def __init__(self, *, cast: Cast, office: TokenOffice) -> None:
+    Args:
+        cast: Whom one may be.
+        office: Issues tokens.
+        clock: Tells the simulated time; None before it runs.
+    """
+
+    def __init__(
+        self,
+        *,
+        cast: Cast,
+        office: TokenOffice,
+        clock: Callable[[], DemoClock | None],
+    ) -> None:
         self._cast = cast
         self._office = office
+        self._clock = clock
 
     def routes(self) -> Sequence[HTTPRouteHandler]:
         """Return the handlers."""
@@ -119,12 +146,21 @@ class Demo:
             responses=problem_responses(400, 403, 404, 413),
         )
         look = get("/demo/people", security=[{}], responses=problem_responses(403))
-        return [look(self.people), choose(self.token)]
+        tell = get("/demo/clock", security=[{}], responses=problem_responses(403, 404))
+        return [look(self.people), tell(self.clock), choose(self.token)]
 
     async def people(self, request: Request[Any, Any, Any]) -> DemoPeople:
         """List the simulated people that one may be."""
         _refuse_rebound(request)
         return DemoPeople(list(self._cast.people()))
+
+    async def clock(self, request: Request[Any, Any, Any]) -> DemoClock:
+        """Return the time in the simulated building."""
+        _refuse_rebound(request)
+        now = self._clock()
+        if now is None:
+            raise NotFound(NOT_FOUND)
+        return now
 
     async def token(
         self, request: Request[Any, Any, Any], data: JSONBody[Choice]

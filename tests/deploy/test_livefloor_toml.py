@@ -11,6 +11,7 @@ from joserfc.jwk import ECKey
 from engine import config
 from engine.errors import ConfigError
 from engine.ingest.routing import matches
+from engine.simulate.messages import feeds
 from engine.simulate.scenario import Scenario
 from engine.site import authenticator, build
 
@@ -97,6 +98,12 @@ def test_the_shipped_rules_of_the_broker_let_the_shipped_engine_read(
     ]
     assert allowed == ["acme/#"]
     assert all(matches("acme/#", topic.replace("+", "x")) for topic in asked)
+
+
+def test_the_simulator_plays_onto_the_shipped_configuration(folder: Path) -> None:
+    (tenant,) = config.load(folder / "livefloor.toml").tenants
+    sources = [(one.name, one.format, "".join(one.topics)) for one in tenant.sources]
+    assert sorted(feeds(tenant.id, vendor_prefix=tenant.id)) == sorted(sources)
 
 
 def test_a_sensor_of_a_source_that_is_not_configured_is_refused(folder: Path) -> None:

@@ -30,6 +30,12 @@ def test_a_token_ends(api: Api) -> None:
     assert client.get("/v1/me/consent").status_code == 401
 
 
+def test_the_simulated_time_is_told(api: Api) -> None:
+    told = api.client(login=None, demo=True).get("/demo/clock").json()
+
+    assert told == {"weekday": "Tuesday", "at_s": 34_860.0, "speed": 60.0}
+
+
 @pytest.mark.parametrize(
     ("body", "status"),
     [
@@ -83,6 +89,8 @@ def test_a_page_whose_name_was_made_to_point_here_may_be_nobody(
 
     people = client.get("/demo/people")
     token = client.post("/demo/token", json={"person": "p-0002"})
+    clock = client.get("/demo/clock")
 
-    assert (people.status_code, token.status_code) == (status, status)
+    found = {answer.status_code for answer in (people, token, clock)}
+    assert found == {status}
     assert ("Grace Hopper" in people.text + token.text) is (status == 200)

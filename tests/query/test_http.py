@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 TOKENLESS = {
     "/",
+    "/demo/clock",
     "/demo/people",
     "/demo/token",
     "/healthz",
