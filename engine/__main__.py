@@ -214,7 +214,7 @@ async def _status(player: Player) -> None:
 
 
 def _run(work: Coroutine[None, None, None]) -> None:
-    """Run until the work ends, or until SIGINT or SIGTERM, on uvloop."""
+    """Run until the work ends, or until SIGINT, SIGTERM or SIGHUP, on uvloop."""
     from engine.ops import install_hooks, loop_exception_handler
 
     install_hooks()
@@ -223,13 +223,19 @@ def _run(work: Coroutine[None, None, None]) -> None:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(loop_exception_handler)
         task = asyncio.ensure_future(work)
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, *_hangup()):
             loop.add_signal_handler(number, task.cancel)
         with suppress(asyncio.CancelledError):
             await task
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(until_told())
+
+
+def _hangup() -> tuple[signal.Signals, ...]:
+    """Return SIGHUP, the end of the terminal; nothing where `nohup` started us."""
+    kept = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    return () if kept else (signal.SIGHUP,)
 
 
 def main() -> None:

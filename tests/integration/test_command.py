@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import sys
 import time
 from contextlib import asynccontextmanager
@@ -51,6 +52,30 @@ async def demo(
         if process.returncode is None:
             process.kill()
             await process.wait()
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
+async def test_a_demo_that_is_told_to_end_leaves_nothing_behind(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    async with demo(tmp_path) as (process, _):
+        assert len(left_in(tmp_path)) > 3
+        process.send_signal(number)
+    assert process.returncode == 0
+    assert left_in(tmp_path) == []
+
+
+async def test_a_demo_that_nohup_started_outlives_its_terminal(tmp_path: Path) -> None:
+    ignoring = ("sh", "-c", 'trap "" HUP; exec "$@"', "sh")
+    async with demo(tmp_path, *ignoring) as (process, url):
+        process.send_signal(signal.SIGHUP)
+        assert await asyncio.to_thread(time_of, url)
+        process.terminate()
+    assert process.returncode == 0
+
+
+def left_in(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
 
 
 async def test_the_demo_tells_the_time_of_its_building(tmp_path: Path) -> None:
