@@ -1,4 +1,4 @@
-"""The demo's sign-in: choose one of the simulated people, get a short-lived token.
+"""The demo's own routes: be one of the simulated people, see the time of their day.
 
 Exists in `livefloor demo` alone; the people are inventions of the simulator.
 """
