@@ -128,6 +128,7 @@ def simulate(  # noqa: PLR0913 - a mode of operation is this many choices
     seed: int = 1,
     prefix: str = "demo",
     files: Path | None = None,
+    clock_file: Path | None = None,
     quiet: bool = False,
 ) -> None:
     """Publish a seeded working day, as the Wi-Fi and the sensors of a building would.
@@ -138,13 +139,15 @@ def simulate(  # noqa: PLR0913 - a mode of operation is this many choices
         broker: An MQTT 3.1.1 broker.
         webhook: The engine's address, for the RADIUS source.
         webhook_secret_file: The secret of that source.
-        username: At the broker.
+        username: At the broker; it must have the right to write beneath `prefix`, or
+            all is dropped: MQTT 3.1.1 has no words to say so.
         password_file: With the broker's password.
         people: How many work in the building.
         speed: Simulated seconds in a real one.
         seed: Another number, another building full of people.
-        prefix: What livefloor's own topics begin with.
+        prefix: What every topic is beneath; a tenant's name, with the shipped files.
         files: Write plan, access points and sensors into this folder, and end.
+        clock_file: Keep the simulated time in this file, for another program to show.
         quiet: Say nothing while it runs.
     """
     from engine.config import secret
@@ -178,27 +181,36 @@ def simulate(  # noqa: PLR0913 - a mode of operation is this many choices
         prefix=prefix,
         speed=speed,
     )
-    _run(player.run() if quiet else _shown(player))
+    _run(_play(player, clock_file, quiet=quiet))
 
 
-async def _shown(player: Player) -> None:
-    """Play with a status line."""
-
-    async def status() -> None:
-        with out.status("") as line:
-            while True:
-                stats = player.stats
-                sent = ", ".join(f"{name} {n:,}" for name, n in stats.sent.items())
-                line.update(f"{stats.clock()}  sent: {sent or 'nothing yet'}")
-                await asyncio.sleep(0.5)
+async def _play(player: Player, clock_file: Path | None, *, quiet: bool) -> None:
+    """Play, and tell of it by a status line and in a file, where that is wanted."""
+    from engine.simulate import clockface
 
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(status(), name="simulate.status")
+        if not quiet:
+            tasks.create_task(_status(player), name="simulate.status")
+        if clock_file is not None:
+            clock = clockface.keep(clock_file, player)
+            tasks.create_task(clock, name="simulate.clock")
         tasks.create_task(player.run(), name="simulate.player")
 
 
+async def _status(player: Player) -> None:
+    with out.status("") as line:
+        while True:
+            stats = player.stats
+            sent = ", ".join(f"{name} {n:,}" for name, n in stats.sent.items())
+            told = f"sent: {sent or 'nothing yet'}"
+            if stats.connected is False:
+                told = "the broker is away; trying again"
+            line.update(f"{player.face(0).text}  {told}")
+            await asyncio.sleep(0.5)
+
+
 def _run(work: Coroutine[None, None, None]) -> None:
-    """Run until the work ends, or until SIGINT or SIGTERM, on uvloop."""
+    """Run until the work ends, or until SIGINT, SIGTERM or SIGHUP, on uvloop."""
     from engine.ops import install_hooks, loop_exception_handler
 
     install_hooks()
@@ -207,13 +219,19 @@ def _run(work: Coroutine[None, None, None]) -> None:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(loop_exception_handler)
         task = asyncio.ensure_future(work)
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, *_hangup()):
             loop.add_signal_handler(number, task.cancel)
         with suppress(asyncio.CancelledError):
             await task
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(until_told())
+
+
+def _hangup() -> tuple[signal.Signals, ...]:
+    """Return SIGHUP, the end of the terminal; nothing where `nohup` started us."""
+    kept = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    return () if kept else (signal.SIGHUP,)
 
 
 def main() -> None:

@@ -1,7 +1,8 @@
 """Every setting: type, default, unit in its name, reason; frozen once read.
 
 One TOML file, one table a part; an unknown key, a value of the wrong type or a pair
-that contradicts itself is a `ConfigError` that says where and what to write instead.
+that contradicts itself is a `ConfigError` that says where and what to write instead
+(`misfit` finds the words).
 Paths are relative to the file. Secrets stand in files or environment variables of their
 own, named here, so that the configuration can be shown and shared.
 """
@@ -9,6 +10,7 @@ own, named here, so that the configuration can be shown and shared.
 from __future__ import annotations
 
 import os
+import tomllib
 from pathlib import Path  # noqa: TC003 - read at run time by msgspec
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -18,6 +20,7 @@ from msgspec import Meta, field
 
 from engine.errors import ConfigError
 from engine.ingest.formats import FORMATS
+from engine.misfit import misfit
 from engine.spelling import Id  # noqa: TC001 - read at run time by msgspec
 
 Seconds = Annotated[float, Meta(gt=0)]
@@ -245,14 +248,24 @@ def parse(data: bytes, path: Path) -> Config:
     """Check the bytes of a configuration file; `path` names it and anchors its paths.
 
     Raises:
-        ConfigError: With the file, the key, and what to write instead.
+        ConfigError: With the file, the line or key, and what to write instead.
     """
+
+    def anchored(_: type, value: object) -> Path:
+        if not isinstance(value, str):
+            raise TypeError("Expected `str`")
+        return path.parent / value
+
     try:
-        config = msgspec.toml.decode(
-            data, type=Config, dec_hook=lambda _, text: path.parent / text
-        )
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path.name}: {error}") from None
+        text = data.decode()
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path.name}: is not text in UTF-8") from None
+    try:
+        config = msgspec.convert(tomllib.loads(text), Config, dec_hook=anchored)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path.name}: not TOML: {error}") from None
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{path.name}{misfit(error, text, Config)}") from None
     for problem in _contradictions(config):
         raise ConfigError(f"{path.name}: {problem}")
     return config

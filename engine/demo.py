@@ -6,6 +6,7 @@ import asyncio
 import secrets
 import sys
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from engine.app import DemoParts, Engine, now_ms
@@ -23,7 +24,8 @@ from engine.config import (
 from engine.embedded import Broker as EmbeddedBroker
 from engine.embedded import Child, OwnFolder, Valkey
 from engine.errors import DependencyError
-from engine.query.demo import Demo, DemoPerson, TokenOffice
+from engine.query.demo import Demo, DemoClock, DemoPerson, TokenOffice
+from engine.simulate import clockface
 from engine.simulate.messages import feeds
 from engine.simulate.scenario import Scenario
 from engine.simulate.schedule import CLOSES_S, OPENS_S
@@ -41,6 +43,7 @@ STALE_FLOOR_S = 600
 """As in production; in simulated seconds."""
 SETTLE_S = 90
 STALE_S = 900
+CLOCK_FILE = "clock"
 TOGETHER = 100
 """Opt-ins sent at a time, so that they share a sync of the disk."""
 
@@ -138,7 +141,11 @@ async def run(  # noqa: PLR0913 - a mode of operation is this many choices
         parts = DemoParts(
             tenant=TENANT,
             authenticator=office.authenticator,
-            routes=lambda who: Demo(cast=Cast(scenario, who), office=office),
+            routes=lambda who: Demo(
+                cast=Cast(scenario, who),
+                office=office,
+                clock=partial(_clock, folder / CLOCK_FILE),
+            ),
         )
         engine = Engine(config, parts)
 
@@ -152,6 +159,7 @@ async def run(  # noqa: PLR0913 - a mode of operation is this many choices
                     *("--webhook-secret-file", str(secret)),
                     *("--people", str(people), "--seed", str(seed)),
                     *("--speed", str(speed), "--quiet"),
+                    *("--clock-file", str(folder / CLOCK_FILE)),
                 ]
             )
             await stack.enter_async_context(simulator)
@@ -172,6 +180,15 @@ async def _alive(child: Child) -> None:
     """
     status = await child.wait()
     raise DependencyError(f"{child.name} ended with status {status}; start again")
+
+
+def _clock(file: Path) -> DemoClock | None:
+    """Return the time in the simulated building, None before its first second."""
+    face = clockface.look(file)
+    if face is None:
+        return None
+    face = face.later(now_ms())
+    return DemoClock(face.weekday, face.at_s, face.speed)
 
 
 def _files(folder: Path, scenario: Scenario, speed: float) -> Path:
@@ -198,7 +215,7 @@ def _config(
             topics=(feed.topics,) if feed.topics else (),
             secret_file=None if feed.topics else folder / "radius.secret",
         )
-        for feed in feeds(TENANT)
+        for feed in feeds(TENANT, vendor_prefix=TENANT)
     )
     tenant = Tenant(
         id=TENANT,

@@ -15,6 +15,7 @@
     │   ├── NotFound       2004  404, and every other kind of "no" of the finder
     │   ├── NotAllowed     2005  405, this path knows other methods
     │   ├── TooMuch        2013  413, a body over the limit
+    │   ├── NeedsUpgrade   2026  426, this path is a WebSocket's
     │   └── TooMany        2029  429, over a rate or a number of connections
     ├── DependencyError    a broker or Redis is away 3xxx  not ready, tried again
     │   ├── BrokerAway     3001
@@ -118,6 +119,13 @@ class TooMuch(RequestError):
 
     code = 2013
     status = 413
+
+
+class NeedsUpgrade(RequestError):
+    """This path is a WebSocket's, and the request asks for none."""
+
+    code = 2026
+    status = 426
 
 
 class TooMany(RequestError):

@@ -162,9 +162,9 @@ class Operations:
                 "metrics are for this machine alone, or for the bearer of the secret "
                 "in metrics_secret_file"
             )
-        headers = {"cache-control": "no-store"}
-        page = self._metrics.page()
-        return Response(page, media_type=CONTENT_TYPE, headers=headers)
+        # As a header: to a media type of text Litestar would add the charset again.
+        headers = {"cache-control": "no-store", "content-type": CONTENT_TYPE}
+        return Response(self._metrics.page(), headers=headers)
 
 
 def configure_logging(

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,11 @@ import pytest
 from engine import ops
 from engine.ingest.formats import FORMATS
 from engine.metrics import METRICS, Metrics
+from engine.query.auth import Authenticator
 from engine.query.colleagues import Search
 from engine.query.directory import Directory
 from engine.query.ingest import Ingest
+from engine.query.keys import shared_secret
 from engine.query.levels import Levels
 from engine.query.live import LiveEvents
 from engine.query.me import Me
@@ -87,6 +90,34 @@ def test_every_command_has_a_help_with_an_example(command: str) -> None:
         check=True,
     )
     assert f"Example: livefloor {command}" in " ".join(found.stdout.split())
+
+
+def test_the_token_that_the_readme_makes_is_accepted(tmp_path: Path) -> None:
+    (tmp_path / "token.secret").write_text("s" * 40)
+    code = README.partition("$ python -c '")[2].partition("'\n```")[0]
+    made = subprocess.run(  # noqa: S603 - our own
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
+    )
+    authenticator = Authenticator(
+        [shared_secret(b"s" * 40)],
+        clock_ms=lambda: time.time_ns() // 1_000_000,
+        tenants={"acme"},
+    )
+    assert authenticator.authenticate(made.stdout.strip()).login == "ada"
+
+
+def test_every_test_that_the_readme_names_is_there() -> None:
+    table = README.partition("## What is kept")[2].partition("The engine refuses")[0]
+    named = re.findall(r"`((?:store|integration)/test_\w+\.py)(?: -k ([^`]+))?`", table)
+    assert len(named) == 6
+    for file, words in named:
+        text = (Path(__file__).parent / file).read_text()
+        for word in re.split(r'"| or ', words):
+            assert word in text
 
 
 def test_every_file_that_the_readme_links_to_is_there() -> None:

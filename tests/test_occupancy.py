@@ -476,14 +476,44 @@ def test_a_level_is_occupied_if_any_part_is() -> None:
     assert seen(o, LEVEL, NOW).state is State.OCCUPIED
 
 
-def test_a_level_with_dead_sensors_does_not_look_surely_free() -> None:
+def test_a_level_of_which_one_sensor_speaks_is_unknown_and_not_free() -> None:
     o = floor(*((PRESENCE, desk) for desk in DESKS), (PRESENCE, BOX))
     say(o, 0, 0)
-    level = seen(o, LEVEL, NOW)
+    assert seen(o, DESK_A, NOW) == (State.FREE, 0, 90)
     assert (o.known[LEVEL], o.total[LEVEL]) == (1, 7)
-    assert level == (State.FREE, 0, 90 // 7)
-    assert (o.known[ZONE], o.total[ZONE]) == (1, 2)
+    assert seen(o, LEVEL) == (State.UNKNOWN, -1, 0)
+    say(o, 0, 1, NOW + S)
+    assert seen(o, LEVEL, NOW + S) == (State.OCCUPIED, 1, 90)
+
+
+def test_a_level_is_free_once_most_of_it_is_known() -> None:
+    parts = (DESK_A, DESK_B, BOX, BARE)
+    o = floor(*((PRESENCE, space) for space in parts))
+    states = []
+    for channel in range(len(parts)):
+        say(o, channel, 0)
+        states.append(seen(o, LEVEL, NOW))
+    assert [state for state, *_ in states] == [*[State.UNKNOWN] * 3, State.FREE]
+    assert states[-1].percent == 90 * 4 // 7
     assert seen(o, LEVEL, NOW + STALE + 1).state is State.UNKNOWN
+
+
+def test_half_of_the_desks_are_not_most_of_a_zone() -> None:
+    o = floor((PRESENCE, DESK_A), (PRESENCE, DESK_B))
+    say(o, 0, 0)
+    assert seen(o, ZONE, NOW).state is State.UNKNOWN
+    assert (o.known[ZONE], o.total[ZONE]) == (1, 2)
+    say(o, 1, 0)
+    assert seen(o, ZONE, NOW) == (State.FREE, 0, 90)
+
+
+def test_a_room_whose_own_sensor_speaks_speaks_for_its_desks() -> None:
+    o = floor((PRESENCE, ROOM), (PRESENCE, BOX))
+    say(o, 0, 0)
+    assert seen(o, LEVEL, NOW).state is State.UNKNOWN
+    assert (o.known[LEVEL], o.known[ROOM], o.total[ROOM]) == (3, 3, 3)
+    say(o, 1, 0)
+    assert seen(o, LEVEL, NOW) == (State.FREE, 0, 90 * 4 // 7)
 
 
 def test_a_counter_on_a_zone_that_is_no_counted_space_is_published() -> None:
@@ -492,7 +522,8 @@ def test_a_counter_on_a_zone_that_is_no_counted_space_is_published() -> None:
     assert seen(o, ZONE, NOW) == (State.OCCUPIED, 3, 95)
     assert seen(o, LEVEL) == (State.OCCUPIED, 3, 95)
     say(o, 0, 0, NOW + S)
-    assert seen(o, LEVEL, NOW + S)[:2] == (State.FREE, 0)
+    assert seen(o, ZONE, NOW + S) == (State.FREE, 0, 95)
+    assert seen(o, LEVEL).state is State.UNKNOWN  # of its rooms nothing is known
 
 
 def test_a_tick_returns_what_changed_and_nothing_twice() -> None:

@@ -16,7 +16,7 @@ import pytest
 import structlog
 from litestar.testing import TestClient
 
-from engine.metrics import Metrics
+from engine.metrics import CONTENT_TYPE, Metrics
 from engine.ops import (
     KEYS,
     Operations,
@@ -91,7 +91,8 @@ def test_it_is_not_ready_while_a_dependency_is_away_and_says_since_when(
 def test_the_metrics_are_what_prometheus_takes(client: TestClient[Litestar]) -> None:
     response = client.get("/metrics")
 
-    assert response.headers["content-type"].startswith("text/plain; version=")
+    assert response.headers["content-type"] == CONTENT_TYPE
+    assert response.headers["content-type"].count("charset=") == 1
     assert 'engine_build_info{version="1.2.3"} 1.0' in response.text
 
 

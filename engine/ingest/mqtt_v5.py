@@ -47,16 +47,9 @@ async def serve(
 
 async def _open(session: Session, terms: Terms, changed: asyncio.Event) -> None:
     """Return when all subscriptions stand; raise what hindered that."""
-    loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(terms.handshake_s):
-            await loop.create_connection(
-                lambda: session,
-                terms.host,
-                terms.port,
-                ssl=terms.tls,
-                server_hostname=terms.host if terms.tls else None,
-            )
+            await _connect(session, terms)
             while session.state not in {State.SERVING, State.ENDED}:
                 changed.clear()
                 await changed.wait()
@@ -70,6 +63,23 @@ async def _open(session: Session, terms: Terms, changed: asyncio.Event) -> None:
         raise unreachable(terms, error) from None
     if session.fault is not None:
         raise session.fault
+
+
+async def _connect(session: Session, terms: Terms) -> None:
+    loop = asyncio.get_running_loop()
+    try:
+        await loop.create_connection(
+            lambda: session,
+            terms.host,
+            terms.port,
+            ssl=terms.tls,
+            server_hostname=terms.host if terms.tls else None,
+        )
+    except asyncio.CancelledError:
+        # uvloop closes what was half made, says so to nobody, and then lets nobody
+        # write a farewell to it.
+        session.connection_lost(None)
+        raise
 
 
 async def _close(session: Session, changed: asyncio.Event) -> None:

@@ -114,7 +114,7 @@ class Occupancy:
 
     @property
     def known(self) -> npt.NDArray[np.int32]:
-        """int32[spaces], counted spaces, inside and itself, whose state is known."""
+        """int32[spaces], counted spaces, inside and itself, that sensors speak for."""
         return self._rollup.known
 
     @property

@@ -2,13 +2,14 @@
 
 Bottom up along the tree of spaces, one depth at a time:
 
-- a space is occupied if its own evidence or anything in it is; free if something is
-  known and all that is known is free; unknown, where sensors are, if nothing is known;
+- a space is occupied if its own evidence or anything in it is. It is free if its own
+  evidence says so, or if most of its parts are known and all that are known are free:
+  one live sensor in a hundred does not make a level free. Else it is unknown;
 - people of a space = the larger of its own count and the sum over its parts. A space
   that is occupied without a number adds one person to the sum: that many are there;
-- `known` of `total`: how many of the rooms, areas and desks have a known state, so that
-  a level with dead sensors does not look empty. What is free only by its parts is as
-  certain as they are many.
+- `known` of `total`: how many of the rooms, areas and desks have a known state, or are
+  in something whose own sensors speak. What is free only by its parts is as certain as
+  they are many.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ PEOPLE_CEILING = 2**31 - 1
 """Sums are made in 64 bits and published in 32."""
 
 # Standing of a space: the larger wins along the tree.
-_FREE, _LIKELY, _OCCUPIED = 3, 4, 5
+_SILENT, _FREE, _LIKELY, _OCCUPIED = 2, 3, 4, 5
 _STATE = np.array(
     [
         State.UNKNOWN,  # no sensor
@@ -75,7 +76,8 @@ class Rollup:
         count: int32[n], people, or -1 where only presence, or nothing, is known.
         confidence: uint8[n], percent.
         since_ms: int64[n], the newest evidence in the space or its parts.
-        known, total: int32[n], rooms, areas and desks in the space, itself included.
+        known, total: int32[n], rooms, areas and desks in the space, itself included:
+            those that something speaks for, and all.
     """
 
     def __init__(
@@ -130,7 +132,7 @@ class Rollup:
         percent = key >> CONFIDENCE_SHIFT & CONFIDENCE_MASK
         standing = np.where(heard, certainty + _FREE, key)
         verdict = standing << _PERCENT_BITS | percent
-        inner, below = self._climb(verdict, people, since_ms)
+        inner, below = self._climb(verdict, heard, people, since_ms)
 
         standing, percent = verdict >> _PERCENT_BITS, verdict & CONFIDENCE_MASK
         by_parts = (standing == _FREE) & ~heard & (self.total > 0)
@@ -146,6 +148,7 @@ class Rollup:
     def _climb(
         self,
         verdict: npt.NDArray[np.int32],
+        heard: npt.NDArray[np.bool_],
         people: npt.NDArray[np.int64],
         since_ms: npt.NDArray[np.int64],
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
@@ -156,10 +159,18 @@ class Rollup:
         """
         inner = np.zeros(len(verdict), np.int64)
         below = np.zeros(len(verdict), np.int32)
-        for depth in self._depths:
-            spaces, parents, first = depth
-            known = verdict[spaces] >= _FREE << _PERCENT_BITS
-            self.known[spaces] = below[spaces] + (self._counted[spaces] & known)
+        parts = self.total - self._counted
+        for spaces, parents, first in self._depths:
+            standing = verdict[spaces] >> _PERCENT_BITS
+            guessed = (standing == _FREE) & ~heard[spaces]
+            guessed &= 2 * below[spaces] <= parts[spaces]
+            verdict[spaces[guessed]] = _SILENT << _PERCENT_BITS
+            known = (standing >= _FREE) & ~guessed
+            self.known[spaces] = np.where(
+                heard[spaces],
+                self.total[spaces],
+                below[spaces] + (self._counted[spaces] & known),
+            )
             people[spaces] = np.maximum(people[spaces], inner[spaces])
             if not len(parents):
                 continue

@@ -55,7 +55,9 @@ BAD_MESSAGE = 4502
 _INVALID_DATA = 1007
 _TRY_AGAIN_LATER = 1013
 
-_PARSED_BYTES = 16 * 1024  # parsed before the budget of frames is looked at
+_PARSED_BYTES = 16 * 1024
+"""Parsed before the budget of frames is looked at; and of a client that was sent away,
+parsed at all: its answer to the close comes after what it had sent before."""
 _SWITCHING = 101
 _DATA = frozenset({Opcode.TEXT, Opcode.BINARY, Opcode.CONT})
 
@@ -107,6 +109,7 @@ class LiveSocket(asyncio.Protocol):
         self._unsent_bytes = 0
         self._since = 0.0  # since when unknown, clogged or closing
         self._closing = False
+        self._last_bytes = 0  # that came while closing
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Bound what a reader that stalls can hold."""
@@ -138,9 +141,10 @@ class LiveSocket(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Parse what the client sent, in pieces that cannot hold the loop for long."""
         for start in range(0, len(data), _PARSED_BYTES):
-            if self._closing and self._conn.state is not State.CLOSING:
+            piece = data[start : start + _PARSED_BYTES]
+            if self._closing and not self._may_answer(piece):
                 return
-            self._conn.receive_data(data[start : start + _PARSED_BYTES])
+            self._conn.receive_data(piece)
             for event in self._conn.events_received():
                 if isinstance(event, Request):
                     self._open(event)
@@ -149,6 +153,20 @@ class LiveSocket(asyncio.Protocol):
             if self._conn.parser_exc is not None and not self._closing:
                 self._live.bad_messages += 1
             self._flush()
+
+    def _may_answer(self, piece: bytes) -> bool:
+        """Say whether a piece may hold the answer to our close; if not, read no more.
+
+        Whoever floods us while we wait for that answer is not worth a look.
+        """
+        if self._conn.state is not State.CLOSING:
+            return False  # it has answered, and its end is still to be read
+        self._last_bytes += len(piece)
+        if self._last_bytes <= _PARSED_BYTES:
+            return True
+        if not self.transport.is_closing():
+            self.transport.pause_reading()
+        return False
 
     def pause_writing(self) -> None:
         """Stop writing to a client that does not read, and stop reading from it.

@@ -14,7 +14,7 @@
 `colleagues`     the finder;  `directory`: the names it searches
 `me`             the caller's own consent
 `ingest`         webhooks in
-`demo`           the demo's sign-in
+`demo`           the demo's sign-in, and the time of its day
 `page`           the built map page
 ===============  ===================================================================
 """

@@ -112,6 +112,15 @@ def is_from_here(address: str | None, host: str) -> bool:
     return found.is_loopback and _LOCAL_HOST.fullmatch(host) is not None
 
 
+def is_rebound(scope: Scope) -> bool:
+    """Return whether a request comes from this machine, by a name that is not its own.
+
+    So a page from elsewhere would ask, through the browser of somebody who works here.
+    """
+    address, host = _peer_and_host(scope)
+    return is_from_here(address, "localhost") and not is_from_here(address, host)
+
+
 def may_scrape(scope: Scope, secret: bytes | None) -> bool:
     """Return whether a request has the secret, or, without one, comes from here.
 

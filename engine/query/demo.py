@@ -1,4 +1,4 @@
-"""The demo's sign-in: choose one of the simulated people, get a short-lived token.
+"""The demo's own routes: be one of the simulated people, see the time of their day.
 
 Exists in `livefloor demo` alone; the people are inventions of the simulator.
 """
@@ -6,15 +6,16 @@ Exists in `livefloor demo` alone; the people are inventions of the simulator.
 from __future__ import annotations
 
 import secrets
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import msgspec
 from joserfc import jwt
 from joserfc.jwk import OctKey
-from litestar import get, post
+from litestar import Request, get, post
 from litestar.params import JSONBody  # noqa: TC002 - read at run time
 
-from engine.errors import NotFound
+from engine.errors import Forbidden, NotFound
+from engine.query.access import is_rebound
 from engine.query.auth import Authenticator
 from engine.query.keys import shared_secret
 from engine.query.problem import NOT_FOUND, problem_responses
@@ -90,6 +91,20 @@ class DemoToken(msgspec.Struct, frozen=True):
     name: str
 
 
+class DemoClock(msgspec.Struct, frozen=True):
+    """The time in the simulated building.
+
+    Attributes:
+        weekday: As a word.
+        at_s: Seconds since its midnight.
+        speed: Simulated seconds in a real one.
+    """
+
+    weekday: str
+    at_s: float
+    speed: float
+
+
 class Cast(Protocol):
     """The simulated people; their id is their login."""
 
@@ -103,11 +118,24 @@ class Cast(Protocol):
 
 
 class Demo:
-    """The routes under `/demo`."""
+    """The routes under `/demo`: for whoever may reach it, but by its own name.
 
-    def __init__(self, *, cast: Cast, office: TokenOffice) -> None:
+    Args:
+        cast: Whom one may be.
+        office: Issues tokens.
+        clock: Tells the simulated time; None before it runs.
+    """
+
+    def __init__(
+        self,
+        *,
+        cast: Cast,
+        office: TokenOffice,
+        clock: Callable[[], DemoClock | None],
+    ) -> None:
         self._cast = cast
         self._office = office
+        self._clock = clock
 
     def routes(self) -> Sequence[HTTPRouteHandler]:
         """Return the handlers."""
@@ -115,18 +143,42 @@ class Demo:
             "/demo/token",
             status_code=200,
             security=[{}],
-            responses=problem_responses(400, 404, 413),
+            responses=problem_responses(400, 403, 404, 413),
         )
-        return [get("/demo/people", security=[{}])(self.people), choose(self.token)]
+        look = get("/demo/people", security=[{}], responses=problem_responses(403))
+        tell = get("/demo/clock", security=[{}], responses=problem_responses(403, 404))
+        return [look(self.people), tell(self.clock), choose(self.token)]
 
-    async def people(self) -> DemoPeople:
+    async def people(self, request: Request[Any, Any, Any]) -> DemoPeople:
         """List the simulated people that one may be."""
+        _refuse_rebound(request)
         return DemoPeople(list(self._cast.people()))
 
-    async def token(self, data: JSONBody[Choice]) -> DemoToken:
+    async def clock(self, request: Request[Any, Any, Any]) -> DemoClock:
+        """Return the time in the simulated building."""
+        _refuse_rebound(request)
+        now = self._clock()
+        if now is None:
+            raise NotFound(NOT_FOUND)
+        return now
+
+    async def token(
+        self, request: Request[Any, Any, Any], data: JSONBody[Choice]
+    ) -> DemoToken:
         """Return a token for a simulated person."""
+        _refuse_rebound(request)
         name = self._cast.name(data.person)
         if name is None:
             raise NotFound(NOT_FOUND)
         issued = self._office.issue(data.person, name)
         return DemoToken(issued.token, issued.expires_at_ms, name)
+
+
+def _refuse_rebound(request: Request[Any, Any, Any]) -> None:
+    """Send away a page from elsewhere whose name was made to point at this machine.
+
+    Raises:
+        Forbidden: It is one.
+    """
+    if is_rebound(request.scope):
+        raise Forbidden("this demo is not called by that name")

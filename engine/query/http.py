@@ -12,7 +12,7 @@ from litestar import Litestar
 from litestar.enums import ScopeType
 
 from engine.query.answer import Answer
-from engine.query.problem import problem_answer, problem_handlers
+from engine.query.problem import note_left, problem_answer, problem_handlers
 from engine.query.schema import Schema
 
 if TYPE_CHECKING:
@@ -20,7 +20,14 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from litestar.handlers import HTTPRouteHandler
-    from litestar.types import ASGIApp, Receive, Scope, Send
+    from litestar.types import (
+        ASGIApp,
+        HTTPReceiveMessage,
+        Receive,
+        Scope,
+        Send,
+        WebSocketReceiveMessage,
+    )
 
     class Routes(Protocol):
         """A noun of the API."""
@@ -84,8 +91,15 @@ class _Bounds:
         ):
             await problem_answer(scope, 404)(scope, receive, send)
             return
+
+        async def noting() -> HTTPReceiveMessage | WebSocketReceiveMessage:
+            event = await receive()
+            if event["type"] == "http.disconnect":
+                note_left(scope)
+            return event
+
         try:
-            await self._app(scope, receive, send)
+            await self._app(scope, noting, send)
         except Exception as error:  # noqa: BLE001 - the last resort; the type is logged
             # An answer has begun: all that is left is to end the connection, which the
             # server does when the application returns without completing it.

@@ -9,6 +9,7 @@ from litestar import Request, get
 from litestar.params import FromPath  # noqa: TC002 - read at run time
 from litestar.response import Response
 
+from engine.errors import NeedsUpgrade
 from engine.query.access import ANY_TIME_MS
 from engine.query.answer import NO_STORE, NOSNIFF, Sent
 from engine.query.problem import problem_responses
@@ -52,7 +53,7 @@ class LiveStream(Protocol):
 
 
 class LiveEvents:
-    """The route `/v1/levels/{building}/{level}/live`.
+    """The route `/v1/levels/{building}/{level}/live`, and a sign at the socket's path.
 
     Args:
         access: Who asks.
@@ -68,10 +69,24 @@ class LiveEvents:
         self._clock_ms = clock_ms
 
     def routes(self) -> Sequence[HTTPRouteHandler]:
-        """Return the handler."""
+        """Return the handlers."""
         path = "/v1/levels/{building:str}/{level:str}/live"
         refusals = problem_responses(400, 401, 404, 429)
-        return [get(path, media_type=MEDIA_TYPE, responses=refusals)(self.follow)]
+        return [
+            get(path, media_type=MEDIA_TYPE, responses=refusals)(self.follow),
+            get("/v1/live", include_in_schema=False)(self.socket),
+        ]
+
+    async def socket(self) -> None:
+        """Say what this path wants; a request that upgrades never gets here.
+
+        Raises:
+            NeedsUpgrade: Always.
+        """
+        raise NeedsUpgrade(
+            "open a WebSocket here, or follow one level at "
+            "/v1/levels/{building}/{level}/live"
+        )
 
     async def follow(
         self,

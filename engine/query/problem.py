@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger("engine.query")
 
+_LEFT = "engine.query.left"
+
 _SAFE = ("Expected ", "Object missing required field")
 """How those messages of msgspec begin that name types and our own fields alone."""
 
@@ -71,6 +73,12 @@ _BY_STATUS: Mapping[int, tuple[type[RequestError], str]] = {
     429: (TooMany, "too many requests; wait before the next one"),
 }
 
+_HEADERS: Mapping[int, dict[str, str]] = {
+    401: {"www-authenticate": "Bearer"},
+    426: {"upgrade": "websocket", "connection": "upgrade"},
+}
+"""What RFC 9110 wants beside these statuses."""
+
 
 def problem_handlers() -> ExceptionHandlersMap:
     """Return the handlers that give every error of an application this shape."""
@@ -82,6 +90,11 @@ def problem_handlers() -> ExceptionHandlersMap:
         RecursionError: _too_deep,
         Exception: _unexpected,
     }
+
+
+def note_left(scope: Scope) -> None:
+    """Note that the client of a request has left: see `_framework`."""
+    scope[_LEFT] = True  # type: ignore[literal-required]  # a key of our own
 
 
 def problem_answer(scope: Scope, status: int) -> ASGIApp:
@@ -107,7 +120,7 @@ def _problem(error: EngineError) -> Problem:
 
 
 def _refused(_: Request[Any, Any, Any], error: RequestError) -> Answer[Problem]:
-    headers = {"www-authenticate": "Bearer"} if error.status == 401 else None  # noqa: PLR2004 - as in the table above
+    headers = _HEADERS.get(error.status)
     return Answer(_problem(error), status_code=error.status, headers=headers)
 
 
@@ -121,10 +134,16 @@ def _away(_: Request[Any, Any, Any], error: DependencyError) -> Answer[Problem]:
     return Answer(problem, status_code=error.status, headers={"retry-after": "1"})
 
 
-def _framework(_: Request[Any, Any, Any], error: HTTPException) -> Answer[Problem]:
-    """Answer what Litestar itself refuses: no such path, wrong method, wrong field."""
+def _framework(
+    request: Request[Any, Any, Any], error: HTTPException
+) -> Answer[Problem]:
+    """Answer what Litestar itself refuses: no such path, wrong method, wrong field.
+
+    It calls a body that its sender broke off a failure of the server; nobody is left to
+    be answered, and nothing failed, so nothing is logged.
+    """
     status = error.status_code
-    if status >= 500:  # noqa: PLR2004 - the server's own fault
+    if status >= 500 and _LEFT not in request.scope:  # noqa: PLR2004 - our own fault
         return _internal(error)
     kind, message = _BY_STATUS.get(status, _BY_STATUS[400])
     if kind is BadRequest:

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 BATCH: Final = 500
 """Records in one message at most."""
-
-_WEBHOOK: Final = "/v1/ingest/radius"
+WEBHOOK: Final = "/v1/ingest/radius"
+"""Path of the RADIUS source."""
 
 
 class Via(StrEnum):
@@ -59,15 +59,26 @@ class Feed(NamedTuple):
     topics: str
 
 
-def feeds(prefix: str) -> tuple[Feed, ...]:
-    """Return every source of the simulation; `prefix` begins livefloor's own topics."""
+def feeds(prefix: str, *, vendor_prefix: str = "") -> tuple[Feed, ...]:
+    """Return every source of the simulation.
+
+    Args:
+        prefix: What livefloor's own topics are beneath; "" is nothing.
+        vendor_prefix: The same for ChirpStack and Zigbee2MQTT, which have none unless
+            they are given one.
+    """
+    lora, zigbee = "application/+/device/+/event/+", "zigbee2mqtt/#"
     return (
-        Feed("wifi", "livefloor", f"{prefix}/wifi"),
-        Feed("sensors", "livefloor", f"{prefix}/sensors"),
+        Feed("wifi", "livefloor", _beneath(prefix, "wifi")),
+        Feed("sensors", "livefloor", _beneath(prefix, "sensors")),
         Feed("radius", "radius", ""),
-        Feed("chirpstack", "chirpstack4", "application/+/device/+/event/+"),
-        Feed("zigbee2mqtt", "zigbee2mqtt", "zigbee2mqtt/#"),
+        Feed("chirpstack", "chirpstack4", _beneath(vendor_prefix, lora)),
+        Feed("zigbee2mqtt", "zigbee2mqtt", _beneath(vendor_prefix, zigbee)),
     )
+
+
+def _beneath(prefix: str, topic: str) -> str:
+    return f"{prefix}/{topic}" if prefix else topic
 
 
 class Clock:
@@ -140,7 +151,8 @@ class Encoder:
     Args:
         building: Access points and sensors.
         people: Whose devices they are.
-        prefix: Of livefloor's own topics.
+        prefix: What livefloor's own topics are beneath; see `feeds`.
+        vendor_prefix: The same for ChirpStack and Zigbee2MQTT.
     """
 
     def __init__(
@@ -149,14 +161,16 @@ class Encoder:
         people: Sequence[Person],
         *,
         prefix: str = "demo",
+        vendor_prefix: str = "",
     ) -> None:
         self._aps = building.access_points
         self._people = people
         self._devices = [device for person in people for device in person.devices]
         self._sensors = building.sensors
         self._lora = uplinks.Gateway(building.sensors)
-        self._wifi_topic = f"{prefix}/wifi"
-        self._sensor_topic = f"{prefix}/sensors"
+        self._wifi_topic = _beneath(prefix, "wifi")
+        self._sensor_topic = _beneath(prefix, "sensors")
+        self._vendor_prefix = vendor_prefix
         self._json = msgspec.json.Encoder().encode
         # Another library than the engine's: what one writes the other must read.
         self._msgpack = msgpack.packb
@@ -238,7 +252,7 @@ class Encoder:
             "Acct-Delay-Time": 0,
         }
         payload = self._json(_SHAPES[ap.row % len(_SHAPES)](attributes))
-        return Message(Via.HTTP, "radius", _WEBHOOK, payload)
+        return Message(Via.HTTP, "radius", WEBHOOK, payload)
 
     def _own(self, event: Sense, wall_ms: int) -> Record:
         sensor = self._sensors[event.sensor]
@@ -250,8 +264,9 @@ class Encoder:
         sensor = self._sensors[event.sensor]
         if sensor.source == "chirpstack":
             topic, record = self._lora.uplink(event, rfc3339(wall_ms))
+            topic = _beneath(self._vendor_prefix, topic)
             return Message(Via.MQTT, "chirpstack", topic, self._json(record))
-        topic = f"zigbee2mqtt/{sensor.device}"
+        topic = _beneath(self._vendor_prefix, f"zigbee2mqtt/{sensor.device}")
         if event.report is Report.HEALTH:
             state = self._json({"state": "online" if event.value else "offline"})
             topic += "/availability"

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from aiomqtt import Client, MqttError
 
+from engine.errors import BrokerAway, ConfigError
+from engine.simulate.clockface import Face
 from engine.simulate.delivery import delivered
 from engine.simulate.messages import Clock, Via
 from engine.simulate.schedule import OPENS_S
@@ -18,6 +20,7 @@ from engine.simulate.webhook import Webhook
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from engine.errors import EngineError
     from engine.simulate.delivery import Delivery
     from engine.simulate.messages import Message
     from engine.simulate.scenario import Scenario
@@ -37,7 +40,8 @@ BURST: Final = 500
 SLIP_S: Final = 1.0
 """Further behind than this, the simulated clock gives way instead of hurrying."""
 
-_WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday")
+_REFUSED_USER: Final = (134, 135)
+"""Reason codes: bad user name or password, not authorised (paho's, also for 3.1.1)."""
 _ACCEPTED: Final = range(200, 300)
 _RETRIES: Final = 3
 
@@ -61,6 +65,7 @@ class Stats:
         slipped_s: Real seconds that the simulated clock waited for a slow receiver.
         day: Number of the day.
         at_s: Simulated time of the day.
+        connected: Whether the broker has us now; None before the first time.
     """
 
     sent: dict[str, int] = field(default_factory=dict)
@@ -68,12 +73,7 @@ class Stats:
     slipped_s: float = 0.0
     day: int = 0
     at_s: float = 0.0
-
-    def clock(self) -> str:
-        """Return the simulated time as people say it: `Tuesday 09:41`."""
-        minutes = int(self.at_s // 60)
-        weekday = _WEEKDAYS[self.day % 5]
-        return f"{weekday} {minutes // 60 % 24:02}:{minutes % 60:02}"
+    connected: bool | None = None
 
 
 class Player:
@@ -87,7 +87,7 @@ class Player:
         broker: Where the MQTT messages go; it must speak MQTT 3.1.1.
         webhook_url: Server that takes the posts; None: those are left out.
         webhook_secret: Of the RADIUS source.
-        prefix: Of livefloor's own topics.
+        prefix: What every topic is beneath.
         speed: Simulated seconds in a real one.
         start_hour: Simulated hour at which the first day begins.
         first_day: Number of the first day; 1 is a Tuesday.
@@ -112,17 +112,47 @@ class Player:
         self._broker = broker
         self._webhook_url = webhook_url
         self._webhook_secret = webhook_secret
-        self._encoder = scenario.encoder(prefix=prefix)
+        self._encoder = scenario.encoder(prefix=prefix, vendor_prefix=prefix)
         self._speed = speed
         self.stats = Stats(day=first_day, at_s=start_hour * 3600)
 
+    def face(self, wall_ms: int) -> Face:
+        """Return the simulated time, which is that of `wall_ms` (now)."""
+        return Face(wall_ms, self.stats.day, self.stats.at_s, self._speed)
+
     async def run(self) -> None:
-        """Play until cancelled; come back one second after a lost connection."""
+        """Play until cancelled; come back one second after a lost connection.
+
+        Raises:
+            ConfigError: The broker refuses the user.
+            BrokerAway: It did not answer the first time.
+        """
         while True:
+            problem: EngineError | None = None
             try:
                 await self._connected()
-            except* MqttError:
-                await asyncio.sleep(1)
+            except* MqttError as errors:
+                problem = self._problem(errors)
+            if problem is not None:
+                raise problem
+            self.stats.connected = False
+            await asyncio.sleep(1)
+
+    def _problem(self, errors: BaseExceptionGroup[MqttError]) -> EngineError | None:
+        """Return what the operator has to mend, None where it may mend itself."""
+        broker = f"{self._broker.host}:{self._broker.port}"
+        for error in errors.exceptions:
+            code = getattr(error, "rc", None)
+            if getattr(code, "value", code) in _REFUSED_USER:
+                return ConfigError(
+                    f"the broker at {broker} refuses the user: set --username and "
+                    "--password-file to one that it knows"
+                )
+        if self.stats.connected is None:
+            return BrokerAway(
+                f"no MQTT 3.1.1 broker answers at {broker}: start one, or set --broker"
+            )
+        return None
 
     async def _connected(self) -> None:
         broker = self._broker
@@ -137,6 +167,7 @@ class Player:
             asyncio.TaskGroup() as group,
         ):
             client.pending_calls_threshold = IN_FLIGHT  # it would warn from ten on
+            self.stats.connected = True
             published: asyncio.Queue[Message] = asyncio.Queue(QUEUED)
             posted: asyncio.Queue[Message] = asyncio.Queue(QUEUED)
             for _ in range(IN_FLIGHT):

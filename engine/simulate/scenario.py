@@ -36,6 +36,8 @@ class Scenario:
         """Return a day; 0 is a Monday, and there are no weekends."""
         return Day(self.building, self.people, self.seed, number)
 
-    def encoder(self, *, prefix: str = "demo") -> Encoder:
-        """Return an encoder for the messages of this scenario."""
-        return Encoder(self.building, self.people, prefix=prefix)
+    def encoder(self, *, prefix: str = "demo", vendor_prefix: str = "") -> Encoder:
+        """Return an encoder for the messages of this scenario; see `feeds`."""
+        return Encoder(
+            self.building, self.people, prefix=prefix, vendor_prefix=vendor_prefix
+        )

@@ -49,7 +49,7 @@ def workload(  # noqa: PLR0913 - each of these is a choice of a measurement
         seconds: The time that the stamps of the messages span, from `start_ms` on.
         share: How many of the employees opted in, 0 to 1.
         start_ms: Stamp of the first message.
-        prefix: Of livefloor's own topics.
+        prefix: What livefloor's own topics are beneath.
     """
     scenario = Scenario(people, seed=seed, share=share)
     encoder = scenario.encoder(prefix=prefix)

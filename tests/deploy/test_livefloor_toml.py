@@ -11,6 +11,7 @@ from paho.mqtt.client import topic_matches_sub
 
 from engine import config
 from engine.errors import ConfigError
+from engine.simulate.messages import feeds
 from engine.simulate.scenario import Scenario
 from engine.site import authenticator, build
 
@@ -97,6 +98,23 @@ def test_the_shipped_rules_of_the_broker_let_the_shipped_engine_read(
     ]
     assert allowed == ["acme/#"]
     assert all(topic_matches_sub("acme/#", topic.replace("+", "x")) for topic in asked)
+
+
+@pytest.mark.parametrize("role", ["locations", "registry"])
+def test_both_sides_of_a_store_name_one_socket_and_there_is_no_port(role: str) -> None:
+    lines = (SHIPPED.parent / f"redis-{role}.conf").read_text().splitlines()
+    settings = dict(line.split(maxsplit=1) for line in lines if line[:1].isalpha())
+    named = config.load(SHIPPED).redis
+    assert getattr(named, role) == f"unix://{settings['unixsocket']}"
+    assert settings["unixsocketperm"] == "770"
+    assert settings["port"] == "0"
+    assert "bind" not in settings
+
+
+def test_the_simulator_plays_onto_the_shipped_configuration(folder: Path) -> None:
+    (tenant,) = config.load(folder / "livefloor.toml").tenants
+    sources = [(one.name, one.format, "".join(one.topics)) for one in tenant.sources]
+    assert sorted(feeds(tenant.id, vendor_prefix=tenant.id)) == sorted(sources)
 
 
 def test_a_sensor_of_a_source_that_is_not_configured_is_refused(folder: Path) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.integration
 
 AWAY = 5_000
-USERS = ("sources-acme", "engine-acme", "signs-acme", "sources-globex", "engine-globex")
+USERS = ("sources-acme", "engine-acme", "sources-globex", "engine-globex")
 
 
 class Shipped(Mosquitto):

@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
+import uvloop
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -299,3 +300,20 @@ async def test_a_broker_that_accepts_and_says_nothing_is_given_up(
         task = asyncio.create_task(consumer.link.run())
         await consumer.until(lambda: consumer.link.ended[Reason.TIMEOUT] >= 2)
         task.cancel()
+
+
+@pytest.mark.parametrize("turns", range(12))
+def test_a_link_that_is_told_to_end_while_it_connects_ends_in_peace(
+    turns: int, iotcore: Broker
+) -> None:
+    async def cut_short() -> None:
+        link = Consumer(iotcore.port, client_id=f"short-{turns}", topic="a").link
+        running = asyncio.create_task(link.run())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(cut_short())

@@ -501,6 +501,36 @@ async def test_a_client_that_never_answers_a_close_is_cut() -> None:
         writer.close()
 
 
+async def test_of_a_flood_from_a_client_that_is_sent_away_no_more_is_read() -> None:
+    async with served() as world:
+        reader, writer = await asyncio.open_connection("127.0.0.1", world.port)
+        writer.write(handshake(world))
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(frame(1, b"nonsense"))
+        await until(lambda: world.live.bad_messages == 1)
+        (sent_away,) = world.live.sockets
+        assert sent_away.transport.is_reading()
+        writer.write(frame(9, b"") * 10_000)
+        await until(lambda: not sent_away.transport.is_reading())
+        world.late(4)
+        await until(lambda: not world.live.sockets)
+        writer.close()
+
+
+async def test_a_client_may_answer_a_close_after_what_it_had_sent_before() -> None:
+    async with served() as world:
+        reader, writer = await asyncio.open_connection("127.0.0.1", world.port)
+        writer.write(handshake(world))
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(frame(1, b"nonsense"))
+        await until(lambda: world.live.bad_messages == 1)
+        writer.write(frame(1, b"{}") * 100 + frame(8, struct.pack("!H", 4502)))
+        async with asyncio.timeout(DEADLINE_S):
+            await reader.read()  # to its end: nothing is swept here
+        writer.close()
+        await until(lambda: not world.live.sockets)
+
+
 @pytest.mark.slow
 async def test_a_client_that_ignores_the_end_of_the_server_is_cut() -> None:
     async with asyncio.timeout(DEADLINE_S):

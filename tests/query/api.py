@@ -16,7 +16,7 @@ from engine.ops import Operations
 from engine.privacy.consent import Consent
 from engine.query.access import Access
 from engine.query.colleagues import Search
-from engine.query.demo import Demo, DemoPerson, TokenOffice
+from engine.query.demo import Demo, DemoClock, DemoPerson, TokenOffice
 from engine.query.directory import Directory
 from engine.query.http import create_app
 from engine.query.ingest import Ingest, Webhook
@@ -255,7 +255,8 @@ class Api:
             Page(None),
         ]
         if demo:
-            nouns.append(Demo(cast=FakeCast(), office=office))
+            demo_clock = DemoClock("Tuesday", 34_860.0, 60.0)
+            nouns.append(Demo(cast=FakeCast(), office=office, clock=lambda: demo_clock))
         nouns.append(
             Operations(
                 missing=lambda: self.missing,

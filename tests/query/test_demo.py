@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.query.api import Api
+from tests.query.api import FAR, NEAR, Api
 
 
 def test_whom_one_may_be_is_listed(api: Api) -> None:
@@ -28,6 +28,12 @@ def test_a_token_ends(api: Api) -> None:
     api.clock.advance(3_600_000)
 
     assert client.get("/v1/me/consent").status_code == 401
+
+
+def test_the_simulated_time_is_told(api: Api) -> None:
+    told = api.client(login=None, demo=True).get("/demo/clock").json()
+
+    assert told == {"weekday": "Tuesday", "at_s": 34_860.0, "speed": 60.0}
 
 
 @pytest.mark.parametrize(
@@ -63,3 +69,28 @@ def test_a_token_of_another_process_is_none(api: Api) -> None:
     answer = client.get("/v1/levels", headers={"authorization": f"Bearer {token}"})
 
     assert answer.status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("peer", "host", "status"),
+    [
+        (NEAR, "127.0.0.1:8080", 200),
+        (NEAR, "localhost:8080", 200),
+        (NEAR, "rebound.example", 403),
+        (NEAR, "rebound.example:8080", 403),
+        (FAR, "floor.example:8080", 200),
+    ],
+)
+def test_a_page_whose_name_was_made_to_point_here_may_be_nobody(
+    api: Api, peer: tuple[str, int], host: str, status: int
+) -> None:
+    client = api.client(login=None, demo=True, peer=peer)
+    client.headers["host"] = host
+
+    people = client.get("/demo/people")
+    token = client.post("/demo/token", json={"person": "p-0002"})
+    clock = client.get("/demo/clock")
+
+    found = {answer.status_code for answer in (people, token, clock)}
+    assert found == {status}
+    assert ("Grace Hopper" in people.text + token.text) is (status == 200)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from tests.query.api import NEAR, Api
+from tests.query.api import NEAR, SECRETS, Api
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 TOKENLESS = {
     "/",
+    "/demo/clock",
     "/demo/people",
     "/demo/token",
     "/healthz",
@@ -21,6 +22,7 @@ TOKENLESS = {
     "/readyz",
     "/schema",
     "/schema/openapi.json",
+    "/v1/live",
 }
 
 
@@ -189,6 +191,53 @@ def test_the_caller_chooses_the_encoding(api: Api, accept: str, msgpack: bool) -
     decode = msgspec.msgpack.decode if msgpack else msgspec.json.decode
 
     assert len(decode(response.content)["levels"]) == 2
+
+
+async def test_a_sender_who_leaves_in_the_middle_of_a_body_is_no_failure(
+    api: Api, capsys: pytest.CaptureFixture[str]
+) -> None:
+    secret = b"Bearer " + SECRETS["acme"]
+    token = api.offices["acme"].issue("ada", "Ada").token.encode()
+    for method, path, credentials in (
+        ("POST", "/v1/ingest/wifi", secret),
+        ("POST", "/v1/colleagues/locations", b"Bearer " + token),
+        ("PUT", "/v1/me/consent", b"Bearer " + token),
+    ):
+        await broken_off(api, method, path, credentials)
+
+    said = capsys.readouterr()
+    assert said.out + said.err == ""
+    assert api.intake.taken == []
+
+
+async def broken_off(api: Api, method: str, path: str, credentials: bytes) -> None:
+    """Begin a request and leave before its body is complete."""
+    headers = [
+        (b"authorization", credentials),
+        (b"content-type", b"application/json"),
+        (b"content-length", b"1000"),
+    ]
+    scope: Any = {
+        "type": "http",
+        "method": method,
+        "path": path,
+        "query_string": b"",
+        "headers": headers,
+        "client": NEAR,
+    }
+    events: list[Any] = [
+        {"type": "http.request", "body": b"{", "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+
+    async def receive() -> Any:  # noqa: ANN401 - an ASGI message
+        return events.pop(0)
+
+    async def send(_: Any) -> None:  # noqa: ANN401 - an ASGI message
+        """Nobody is there to take it."""
+
+    await api.app()(scope, receive, send)
+    assert events == []
 
 
 def paths(api: Api) -> Iterator[tuple[str, str]]:

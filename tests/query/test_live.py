@@ -35,6 +35,18 @@ def test_a_stream_ends_with_its_token_and_an_anonymous_one_does_not(api: Api) ->
     assert [expiry for *_, expiry in api.followed] == [1.0, None]
 
 
+def test_who_asks_the_path_of_the_socket_by_plain_http_is_told_to_upgrade(
+    api: Api,
+) -> None:
+    response = api.client(login=None).get("/v1/live")
+
+    assert response.status_code == 426
+    assert response.headers["upgrade"] == "websocket"
+    assert response.headers["connection"] == "upgrade"
+    assert response.json()["code"] == 2026
+    assert set(response.json()) == {"code", "message", "retryable"}
+
+
 class Reader:
     """The server's side of one response, to be played by hand."""
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 import pytest
+from paho.mqtt.client import topic_matches_sub
 
 from engine.ingest.formats import FORMATS, base_of
 from engine.model import Identity, Observation, ObservationKind, Reading, ReadingKind
@@ -106,6 +107,20 @@ def test_the_engine_reads_every_message_and_every_name_is_known(
                     assert (what.source, what.reading.device) in sensors
                     assert now_ms - 900_000 / 60 < what.reading.observed_at_ms <= now_ms
     assert set(found) == set(FEEDS)
+
+
+def test_with_a_prefix_everything_is_beneath_it(
+    scenario: Scenario, clock: Clock, due: list[Delivery]
+) -> None:
+    encoder = scenario.encoder(prefix="acme", vendor_prefix="acme")
+    filters = {f.name: f.topics for f in feeds("acme", vendor_prefix="acme")}
+    sources = set()
+    for message in encoder.messages(due, clock):
+        if message.via is Via.MQTT:
+            assert message.topic.startswith("acme/")
+            assert topic_matches_sub(filters[message.source], message.topic)
+            sources.add(message.source)
+    assert sources == {"wifi", "sensors", "chirpstack", "zigbee2mqtt"}
 
 
 def test_no_record_is_lost_on_the_way_to_the_wire(

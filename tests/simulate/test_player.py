@@ -8,7 +8,9 @@ import msgspec
 import pytest
 from aiomqtt import Client
 
-from engine.simulate.player import Broker, Player, Stats
+from engine.embedded import free_port
+from engine.errors import BrokerAway, ConfigError
+from engine.simulate.player import Broker, Player
 from engine.simulate.scenario import Scenario
 from tests.simulate.receiver import Receiver
 
@@ -30,11 +32,6 @@ async def playing(player: Player) -> AsyncIterator[None]:
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-
-
-def test_the_status_line_tells_the_time_of_the_simulated_week() -> None:
-    assert Stats(day=1, at_s=9.5 * 3600 + 61).clock() == "Tuesday 09:31"
-    assert Stats(day=5, at_s=7 * 3600).clock() == "Monday 07:00"
 
 
 @pytest.mark.integration
@@ -65,10 +62,10 @@ async def test_the_whole_state_is_there_at_once_and_the_day_goes_on(
                     records = msgspec.json.decode(payload)
                     records = records if isinstance(records, list) else [records]
                     wanted -= {record["sensor"] for record in records}
-                elif topic.startswith("application/"):
-                    wanted.discard(topic.split("/")[3])
+                elif topic.startswith("demo/application/"):
+                    wanted.discard(topic.split("/")[4])
                 else:
-                    wanted.discard(topic.removeprefix("zigbee2mqtt/"))
+                    wanted.discard(topic.removeprefix("demo/zigbee2mqtt/"))
                 if not wanted and receiver.bodies and player.stats.at_s > 10.2 * 3600:
                     break
     assert player.stats.day == 1
@@ -109,4 +106,23 @@ async def test_after_the_last_event_the_next_day_begins(mosquitto: Mosquitto) ->
         async for _ in client.messages:
             if player.stats.day == 2:
                 break
-    assert player.stats.clock().startswith("Wednesday")
+    assert player.face(0).weekday == "Wednesday"
+
+
+@pytest.mark.integration
+async def test_a_broker_that_is_not_there_is_said_at_once() -> None:
+    player = Player(Scenario(5), Broker("127.0.0.1", free_port()))
+    with pytest.raises(BrokerAway, match=r"no MQTT 3\.1\.1 broker answers at 127"):
+        await player.run()
+
+
+@pytest.mark.integration
+async def test_a_broker_that_refuses_the_user_is_said_at_once(
+    new_mosquitto: Callable[[Sequence[str]], Mosquitto],
+) -> None:
+    broker = new_mosquitto(["allow_anonymous false"])
+    await broker.start()
+    told = Broker(broker.host, broker.port, "ada", "s3cret")
+    with pytest.raises(ConfigError, match="refuses the user: set --username") as error:
+        await Player(Scenario(5), told).run()
+    assert "s3cret" not in str(error.value)

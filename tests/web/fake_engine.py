@@ -260,6 +260,8 @@ class FakeEngine:
                 {"id": p.id, "name": p.name, "sharing": p.sharing} for p in self.people
             ]
             return 200, {"people": people}
+        if parts[1] == "clock":
+            return 200, {"weekday": "Tuesday", "at_s": 9.5 * 3600, "speed": 60.0}
         person = next(p for p in self.people if p.id == body["person"])
         expires = round(time.time() * 1000) + 600_000
         token = f"token-{person.id}"

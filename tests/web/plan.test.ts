@@ -8,7 +8,7 @@ import type { Replica } from "../../engine/web/src/live.ts";
 import type { LevelInfo } from "../../engine/web/src/model.ts";
 import { readPlan } from "../../engine/web/src/plan.ts";
 import { counted, nowOf } from "../../engine/web/src/summary.ts";
-import { ago, duration, initials, meaning } from "../../engine/web/src/words.ts";
+import { ago, duration, initials, meaning, mostlyUnknown, simulated } from "../../engine/web/src/words.ts";
 
 const square: Ring = [[0, 0], [10, 0], [10, 10], [0, 10]];
 const ell: Ring = [[0, 0], [10, 0], [10, 2], [2, 2], [2, 10], [0, 10]];
@@ -133,14 +133,26 @@ describe("words", () => {
 
   test("stale evidence is called that, and no evidence too", () => {
     const stale = { state: 0 as const, count: null, confidence: 0, since: 0 };
-    assert.match(meaning(stale, "room", 8, 12 * 60_000), /No sensor report for 12 min/);
-    assert.match(meaning({ ...stale, since: null }, "room", 8, 0), /has reported here yet/);
+    assert.match(meaning(stale, "room", 8, 12 * 60_000, null), /No sensor report for 12 min/);
+    assert.match(meaning({ ...stale, since: null }, "room", 8, 0, null), /has reported here yet/);
+    const few = { free: 1, known: 1, total: 8 };
+    assert.match(meaning(stale, "zone", null, 5000, few), /^Only 1 of 8 desks reported lately/);
   });
 
   test("a room in use says how many", () => {
     const now = { state: 2 as const, count: 3, confidence: 90, since: 0 };
-    assert.equal(meaning(now, "room", 8, 0), "3 people here, made for 8.");
-    assert.equal(meaning({ ...now, count: null }, "room", 8, 0), "Somebody is here.");
+    assert.equal(meaning(now, "room", 8, 0, null), "3 people here, made for 8.");
+    assert.equal(meaning({ ...now, count: null }, "room", 8, 0, null), "Somebody is here.");
+  });
+
+  test("a simulated time goes on past midnight and says how fast", () => {
+    assert.equal(simulated("Tuesday", 9 * 3600 + 41 * 60 + 59, 60), "Tuesday 09:41 · 60× speed");
+    assert.equal(simulated("Friday", 24 * 3600 + 60, 2.5), "Friday 00:01 · 2.5× speed");
+    assert.equal(simulated("Friday", 0, 1), "Friday 00:00 · simulated");
+  });
+
+  test("half of the spaces are not most of them", () => {
+    assert.deepEqual([0, 4, 5].map((known) => mostlyUnknown(known, 8)), [true, true, false]);
   });
 
   test("initials are of the first and the last name", () => {

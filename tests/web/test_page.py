@@ -96,6 +96,45 @@ def test_the_switch_counts_levels_that_are_not_shown(
     expect(button).to_have_attribute("aria-label", re.compile("1 space free"))
 
 
+def test_a_level_of_which_little_is_known_says_so_and_not_that_it_is_free(
+    floor: FloorPage, engine: FakeEngine
+) -> None:
+    spaces = [s["id"] for s in engine.levels["hq/2"].level.spaces]
+    engine.set_many([(space, UNKNOWN, None) for space in spaces])
+    button = floor.level_button("hq/2")
+    expect(button.locator(".level-free")).to_have_text("no data")
+    engine.set("d2n01", FREE)
+    expect(button.locator(".level-free")).to_have_text(re.compile(r"^1/\d+ known$"))
+    expect(button).to_have_attribute("aria-label", re.compile(r"1 of \d+ spaces known"))
+
+
+def test_rooms_that_are_unknown_are_not_said_to_be_taken(
+    floor: FloorPage, engine: FakeEngine
+) -> None:
+    for live in engine.levels.values():
+        rooms = [s["id"] for s in live.level.spaces if s["kind"] == "room"]
+        engine.set_many([(room, UNKNOWN, None) for room in rooms])
+    list_of_rooms = floor.page.locator(".free-rooms")
+    expect(list_of_rooms).to_contain_text("The state of no room is known")
+    expect(floor.page.locator("[data-total=rooms]")).to_contain_text("none known")
+    engine.set("ada-1", OCCUPIED)
+    expect(list_of_rooms).to_contain_text("Of 1 known room, none is free")
+    engine.set("turing-3", FREE)
+    expect(list_of_rooms).to_contain_text("None free here. Level 3 has 1")
+    engine.set("ada-1", UNKNOWN)
+    expect(list_of_rooms).to_contain_text("None known here. Level 3 has 1")
+    expect(floor.total("rooms")).to_have_text("1")
+
+
+def test_the_demo_shows_the_time_of_its_building(floor: FloorPage) -> None:
+    clock = floor.page.locator(".clock")
+    expect(clock).to_have_text(
+        re.compile(r"^Tuesday (09:[3-5]|1)\d.* · 60\u00d7 speed$")
+    )
+    before = clock.inner_text()
+    expect(clock).not_to_have_text(before)
+
+
 def test_the_totals_follow_the_whole_building(
     floor: FloorPage, engine: FakeEngine
 ) -> None:
@@ -302,6 +341,7 @@ def test_without_a_demo_a_token_opens_the_page_and_is_not_kept(
     expect(floor.page.locator(".map[data-level]")).to_be_visible()
     floor.expect_live()
     expect(floor.page.locator(".you-name")).to_have_text("Ada Lovelace")
+    expect(floor.page.locator(".clock")).to_be_hidden()
     kept = floor.page.evaluate(
         "JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie])"
     )

@@ -4,6 +4,7 @@ import type {
   Colleague,
   ColleagueLocation,
   Consent,
+  DemoClock,
   DemoPerson,
   LevelInfo,
   StateName,
@@ -99,16 +100,25 @@ export class Api {
 
   /** Null where this is not a demo. */
   async people(): Promise<DemoPerson[] | null> {
-    try {
-      return (await this.#json<{ people: DemoPerson[] }>("demo/people")).people;
-    } catch (error) {
-      if (error instanceof ApiError && error.status > 0 && error.status < 500) return null;
-      throw error;
-    }
+    return (await this.#demo<{ people: DemoPerson[] }>("demo/people"))?.people ?? null;
+  }
+
+  /** Null where this is not a demo, or its day has not begun. */
+  clock(): Promise<DemoClock | null> {
+    return this.#demo("demo/clock");
   }
 
   demoToken(person: string): Promise<{ token: string; expires_at_ms: number; name: string }> {
     return this.#json("demo/token", { method: "POST", body: { person } });
+  }
+
+  async #demo<T>(route: string): Promise<T | null> {
+    try {
+      return await this.#json<T>(route);
+    } catch (error) {
+      if (error instanceof ApiError && error.status > 0 && error.status < 500) return null;
+      throw error;
+    }
   }
 
   async #json<T>(route: string, request: Request = {}): Promise<T> {

@@ -13,6 +13,7 @@ import { You } from "./you.ts";
 import { counted, nowOf, told } from "./summary.ts";
 import type { LevelNumbers } from "./summary.ts";
 import { ThemeSwitch } from "./theme.ts";
+import { DemoTime } from "./time.ts";
 import type { Elsewhere } from "./ui/rooms.ts";
 import { View } from "./ui/view.ts";
 import { fromHash, setHash } from "./address.ts";
@@ -28,6 +29,7 @@ export class App {
   readonly #live: Live;
   readonly #you: You;
   readonly #details: Details;
+  readonly #time: DemoTime;
   readonly #plans = new Map<string, Plan>();
   readonly #numbers = new Map<string, LevelNumbers>();
   /** Rows to draw at the next frame by level; null is all of them. */
@@ -67,6 +69,7 @@ export class App {
       onHover: (row, x, y) => this.#hover(row, x, y),
     });
     this.#themed = (next) => this.#floor.setTheme(next);
+    this.#time = new DemoTime(api);
     this.#you = new You(api, this.#view, () => void this.#signedIn());
     this.#live = new Live({
       // The DOM types of its handlers are narrower than what it calls them with.
@@ -266,11 +269,11 @@ export class App {
         const rows = noted === null ? null : [...noted];
         this.#floor.apply(replica, rows);
         this.#view.spaces.update(replica, rows);
-        this.#view.rooms.update(plan, replica, this.#name(level), this.#elsewhere(level));
       }
     }
     this.#dirty.clear();
     this.#drawNumbers();
+    this.#drawRooms();
     this.#details.draw();
   }
 
@@ -296,6 +299,15 @@ export class App {
     this.#view.totals.update(all.filter((numbers) => numbers !== undefined));
   }
 
+  /** The rooms of the level that is shown; where none is free, the others count. */
+  #drawRooms(): void {
+    const level = this.#level ?? "";
+    const replica = this.#live.replica(level);
+    const plan = this.#plans.get(level);
+    if (replica === undefined || plan === undefined) return;
+    this.#view.rooms.update(plan, replica, this.#name(level), this.#elsewhere(level));
+  }
+
   #focusRow(row: number | null): void {
     this.#floor.mark("focus", row);
     if (row === null) return this.#view.hideTip();
@@ -316,6 +328,7 @@ export class App {
   }
 
   #tick(): void {
+    this.#view.header.setClock(this.#you.demo ? this.#time.words(Date.now()) : null);
     this.#view.setStatus(this.#live.status);
     this.#details.draw();
   }

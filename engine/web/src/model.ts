@@ -78,6 +78,15 @@ export interface DemoPerson {
   sharing: boolean;
 }
 
+/** The time in the demo's building when it was asked for. */
+export interface DemoClock {
+  weekday: string;
+  /** Seconds since midnight. */
+  at_s: number;
+  /** Simulated seconds in a real one. */
+  speed: number;
+}
+
 /** What is known of a space now, joined from the plan and the live replica. */
 export interface SpaceNow {
   state: State;
@@ -89,6 +98,11 @@ export interface SpaceNow {
 
 export function toState(value: number | undefined): State {
   return value === 1 || value === 2 || value === 3 || value === 4 ? value : UNKNOWN;
+}
+
+/** Free, in use or likely. */
+export function isKnown(state: State): boolean {
+  return state === FREE || state === OCCUPIED || state === LIKELY;
 }
 
 /** "3" of "hq/3": what fits on a button. */

@@ -1,6 +1,6 @@
 /** Numbers of a level: from its replica once the plan is there, before that as told. */
 
-import { FREE, LIKELY, OCCUPIED } from "./model.ts";
+import { FREE, isKnown } from "./model.ts";
 import type { LevelInfo, SpaceNow, Summary } from "./model.ts";
 import { toState } from "./model.ts";
 import type { Replica } from "./live.ts";
@@ -13,15 +13,27 @@ export interface LevelNumbers {
   free: number;
   /** Spaces whose state is known: free, in use or likely. */
   known: number;
+  total: number;
   /** Spaces in use, and likely ones. */
   busy: number;
   freeDesks: number;
+  knownDesks: number;
   desks: number;
   freeRooms: number;
+  knownRooms: number;
   rooms: number;
   /** False until the plan has told desks from rooms. */
   split: boolean;
 }
+
+const NO_DESKS_OR_ROOMS = {
+  freeDesks: 0,
+  knownDesks: 0,
+  desks: 0,
+  freeRooms: 0,
+  knownRooms: 0,
+  rooms: 0,
+};
 
 export function told(summary: Summary): LevelNumbers {
   const busy = summary.occupied + summary.likely;
@@ -30,11 +42,9 @@ export function told(summary: Summary): LevelNumbers {
     capacity: summary.capacity,
     free: summary.free,
     known: summary.free + busy,
+    total: summary.free + busy + summary.unknown + summary.offline,
     busy,
-    freeDesks: 0,
-    desks: 0,
-    freeRooms: 0,
-    rooms: 0,
+    ...NO_DESKS_OR_ROOMS,
     split: false,
   };
 }
@@ -46,11 +56,9 @@ export function counted(plan: Plan, replica: Replica, info: LevelInfo): LevelNum
     capacity: info.summary.capacity,
     free: 0,
     known: 0,
+    total: 0,
     busy: 0,
-    freeDesks: 0,
-    desks: 0,
-    freeRooms: 0,
-    rooms: 0,
+    ...NO_DESKS_OR_ROOMS,
     split: true,
   };
   for (const space of plan.spaces.values()) add(numbers, space, replica);
@@ -61,15 +69,18 @@ function add(numbers: LevelNumbers, space: Space, replica: Replica): void {
   if (space.kind !== "desk" && space.kind !== "room" && space.kind !== "area") return;
   const state = toState(replica.state[space.row]);
   const free = state === FREE ? 1 : 0;
-  const busy = state === OCCUPIED || state === LIKELY ? 1 : 0;
+  const known = isKnown(state) ? 1 : 0;
   numbers.free += free;
-  numbers.busy += busy;
-  numbers.known += free + busy;
+  numbers.busy += known - free;
+  numbers.known += known;
+  numbers.total += 1;
   if (space.kind === "desk") {
     numbers.desks += 1;
+    numbers.knownDesks += known;
     numbers.freeDesks += free;
   } else if (space.kind === "room") {
     numbers.rooms += 1;
+    numbers.knownRooms += known;
     numbers.freeRooms += free;
   }
 }

@@ -3,6 +3,13 @@
 import { FREE, KIND_WORDS, LIKELY, OCCUPIED, OFFLINE, shortName } from "./model.ts";
 import type { Kind, SpaceNow } from "./model.ts";
 
+/** Desks that stand in a space. */
+export interface Inside {
+  free: number;
+  known: number;
+  total: number;
+}
+
 /** "12 s", "4 min", "2 h 5 min", "3 days". */
 export function duration(ms: number): string {
   const s = Math.max(0, Math.floor(ms / 1000));
@@ -30,8 +37,27 @@ export function countOf(count: number | null, capacity: number | null): string |
   return capacity === null ? String(count) : `${count}/${capacity}`;
 }
 
+/** "Tuesday 09:41 · 60× speed" of a simulated day, from the seconds since its midnight. */
+export function simulated(weekday: string, seconds: number, speed: number): string {
+  const minutes = Math.floor(seconds / 60);
+  const two = (n: number): string => String(n).padStart(2, "0");
+  const time = `${weekday} ${two(Math.floor(minutes / 60) % 24)}:${two(minutes % 60)}`;
+  return `${time} · ${speed === 1 ? "simulated" : `${Number(speed.toFixed(1))}× speed`}`;
+}
+
+/** True where a number of known spaces says little of them all: the engine's own rule. */
+export function mostlyUnknown(known: number, total: number): boolean {
+  return 2 * known <= total;
+}
+
 /** One sentence that says what the state means, and what it rests on. */
-export function meaning(now: SpaceNow, kind: Kind, capacity: number | null, at: number): string {
+export function meaning(
+  now: SpaceNow,
+  kind: Kind,
+  capacity: number | null,
+  at: number,
+  inside: Inside | null,
+): string {
   const age = now.since === null ? null : at - now.since;
   switch (now.state) {
     case FREE:
@@ -47,6 +73,9 @@ export function meaning(now: SpaceNow, kind: Kind, capacity: number | null, at: 
     case OFFLINE:
       return "Its sensors are switched off, so it may be free or in use.";
     default:
+      if (inside !== null && inside.known > 0) {
+        return `Only ${inside.known} of ${plural(inside.total, "desk")} reported lately, so we do not guess.`;
+      }
       return age === null
         ? "No sensor has reported here yet, so we do not guess."
         : `No sensor report for ${duration(age)}, so we do not guess.`;

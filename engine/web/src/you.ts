@@ -26,6 +26,11 @@ export class You {
     return this.#api.token !== null;
   }
 
+  /** Whether this is a demo, as far as is known. */
+  get demo(): boolean {
+    return this.#demo;
+  }
+
   /** Finds out whether this is a demo. */
   async begin(): Promise<void> {
     try {

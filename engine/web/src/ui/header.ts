@@ -2,7 +2,7 @@
 
 import type { Status } from "../live.ts";
 import { icon } from "../marks.ts";
-import { duration } from "../words.ts";
+import { duration, mostlyUnknown } from "../words.ts";
 import { h, setAttribute, setText } from "./dom.ts";
 import type { LevelNumbers } from "../summary.ts";
 
@@ -14,6 +14,7 @@ export interface Building {
 export class Header {
   readonly root: HTMLElement;
   readonly #title = h("h1", { class: "building" });
+  readonly #clock = h("p", { class: "clock", title: "The time in the simulated office", hidden: true });
   readonly #pill = h("span", { class: "pill", role: "status", "data-phase": "connecting" });
   readonly #pillText = h("span", {});
   readonly #select = h("select", { class: "building-select", "aria-label": "Building" });
@@ -32,7 +33,7 @@ export class Header {
     this.root = h(
       "header",
       { class: "head" },
-      h("div", { class: "head-name" }, this.#title, this.#select),
+      h("div", { class: "head-name" }, this.#title, this.#select, this.#clock),
       this.#pill,
       this.#theme,
     );
@@ -54,6 +55,12 @@ export class Header {
         h("option", { value: id, selected: id === current }, name),
       ),
     );
+  }
+
+  /** The time of a simulated day; null where the day is a real one. */
+  setClock(text: string | null): void {
+    this.#clock.hidden = text === null;
+    setText(this.#clock, text ?? "");
   }
 
   /** `at` is now, on the clock of the status. */
@@ -98,8 +105,9 @@ export class Totals {
     const counted = levels.some(({ headcount }) => headcount !== null);
     const split = levels.length > 0 && levels.every((numbers) => numbers.split);
     show(this.#people, counted ? sum(({ headcount }) => headcount ?? 0) : null, "in the building");
-    show(this.#desks, split ? sum((n) => n.freeDesks) : null, `of ${sum((n) => n.desks)}`);
-    show(this.#rooms, split ? sum((n) => n.freeRooms) : null, `of ${sum((n) => n.rooms)}`);
+    if (!split) return;
+    showFree(this.#desks, sum((n) => n.freeDesks), sum((n) => n.knownDesks), sum((n) => n.desks));
+    showFree(this.#rooms, sum((n) => n.freeRooms), sum((n) => n.knownRooms), sum((n) => n.rooms));
   }
 }
 
@@ -113,6 +121,14 @@ function tile(label: string, id: string): Tile {
     h("dd", {}, value, note),
   );
   return { root, value, note };
+}
+
+/** What is free, of what: of all, or of the known ones where these are few. */
+function showFree(tile: Tile, free: number, known: number, total: number): void {
+  if (known === 0 && total > 0) {
+    setText(tile.value, "–");
+    setText(tile.note, "none known");
+  } else show(tile, free, mostlyUnknown(known, total) ? `of ${known} known` : `of ${total}`);
 }
 
 function show({ value, note }: Tile, number: number | null, text: string): void {

@@ -2,12 +2,14 @@
 
 import type { LevelInfo } from "../model.ts";
 import type { LevelNumbers } from "../summary.ts";
-import { badge, levelName, plural } from "../words.ts";
+import { badge, levelName, mostlyUnknown, plural } from "../words.ts";
 import { h, setAttribute, setShare, setText } from "./dom.ts";
 
 interface Row {
   button: HTMLButtonElement;
-  free: HTMLElement;
+  number: HTMLElement;
+  of: HTMLElement;
+  what: HTMLElement;
   meter: HTMLElement;
 }
 
@@ -31,7 +33,10 @@ export class Levels {
   }
 
   #row(level: LevelInfo): HTMLButtonElement {
-    const free = h("span", { class: "level-free" });
+    const number = h("span", {});
+    const of = h("span", { class: "level-of" });
+    const what = h("span", {});
+    const free = h("span", { class: "level-free" }, number, of, what);
     const meter = h("span", { class: "meter", "aria-hidden": "true" }, h("span", {}));
     const button = h(
       "button",
@@ -48,7 +53,7 @@ export class Levels {
       h("span", { class: "level-text" }, h("span", { class: "level-name" }, levelName(level.name)), free),
       meter,
     );
-    this.#rows.set(level.id, { button, free, meter });
+    this.#rows.set(level.id, { button, number, of, what, meter });
     return button;
   }
 
@@ -63,11 +68,16 @@ export class Levels {
   update(level: string, name: string, numbers: LevelNumbers): void {
     const row = this.#rows.get(level);
     if (row === undefined) return;
-    const share = numbers.known === 0 ? 0 : numbers.busy / numbers.known;
-    const percent = Math.round(share * 100);
-    setText(row.free, numbers.known === 0 ? "no data" : `${numbers.free} free`);
-    setShare(row.meter, share);
-    const words = numbers.known === 0 ? "no data" : `${plural(numbers.free, "space")} free, ${percent}% in use`;
+    const { known, total, free, busy } = numbers;
+    const unknown = mostlyUnknown(known, total);
+    setAttribute(row.button, "data-unknown", unknown);
+    setText(row.number, known === 0 ? "no" : String(unknown ? known : free));
+    setText(row.of, unknown && known > 0 ? `/${total}` : "");
+    setText(row.what, known === 0 ? " data" : unknown ? " known" : " free");
+    setShare(row.meter, unknown ? 0 : busy / known);
+    const words = unknown
+      ? `${known} of ${plural(total, "space")} known`
+      : `${plural(free, "space")} free, ${Math.round((100 * busy) / known)}% in use`;
     setAttribute(row.button, "aria-label", `${levelName(name)}: ${words}`);
     setAttribute(row.button, "title", words);
   }

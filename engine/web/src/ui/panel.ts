@@ -1,11 +1,12 @@
 /** The panel of one space, and of one colleague: what is known, how sure, how old. */
 
 import { icon } from "../marks.ts";
-import { FREE, LIKELY, OCCUPIED, STATE_NAMES, STATE_WORDS, toState } from "../model.ts";
+import { FREE, STATE_NAMES, STATE_WORDS, isKnown, toState } from "../model.ts";
 import type { Colleague, ColleagueLocation, SpaceNow } from "../model.ts";
 import type { Replica } from "../live.ts";
 import type { Plan, Space } from "../plan.ts";
 import { ago, countOf, initials, meaning, plural, standing, where } from "../words.ts";
+import type { Inside } from "../words.ts";
 import { h, setAttribute, setShare, setText } from "./dom.ts";
 import { swatch } from "./legend.ts";
 
@@ -51,7 +52,7 @@ export interface SpaceFacts {
   /** Now, on the clock of `now.since`. */
   at: number;
   /** Spaces that stand in this one. */
-  inside: { free: number; known: number; total: number } | null;
+  inside: Inside | null;
 }
 
 export class SpacePanel {
@@ -94,16 +95,16 @@ export class SpacePanel {
     setText(this.#kind, where(space.kind, level));
     setText(this.#name, space.name);
     this.#setChip(now);
-    setText(this.#meaning, meaning(now, space.kind, space.capacity, at));
+    setText(this.#meaning, meaning(now, space.kind, space.capacity, at, inside));
     this.#drawSeats(space, now);
     const count = countOf(now.count, space.capacity);
-    const counted = now.state === OCCUPIED || now.state === LIKELY || now.state === FREE;
+    const counted = isKnown(now.state);
     this.#people.root.hidden = count === null || !counted;
     setText(this.#people.value, count?.replace("/", " of ") ?? "");
     this.#capacity.root.hidden = space.capacity === null || !this.#people.root.hidden || space.kind === "desk";
     setText(this.#capacity.value, plural(space.capacity ?? 0, "person", "people"));
     this.#inside.root.hidden = inside === null;
-    if (inside !== null) setText(this.#inside.value, `${inside.free} of ${plural(inside.total, "desk")} free`);
+    setText(this.#inside.value, inside === null ? "" : freeInside(inside));
     this.#confidence.root.hidden = !counted;
     this.#confidence.set(now.confidence);
     setText(this.#age.value, now.since === null ? "none yet" : ago(at - now.since));
@@ -132,13 +133,20 @@ export class SpacePanel {
   }
 }
 
+function freeInside({ free, known, total }: Inside): string {
+  const desks = plural(total, "desk");
+  return known === total ? `${free} of ${desks} free` : `${free} free, ${known} of ${desks} known`;
+}
+
 /** Desks with `row` as their parent, or null where there are none. */
-export function insideOf(plan: Plan, replica: Replica | undefined, row: number): SpaceFacts["inside"] {
+export function insideOf(plan: Plan, replica: Replica | undefined, row: number): Inside | null {
   const inside = { free: 0, known: 0, total: 0 };
   for (const space of plan.spaces.values()) {
     if (space.parent !== row || space.kind !== "desk") continue;
+    const state = toState(replica?.state[space.row]);
     inside.total += 1;
-    if (toState(replica?.state[space.row]) === FREE) inside.free += 1;
+    if (state === FREE) inside.free += 1;
+    if (isKnown(state)) inside.known += 1;
   }
   return inside.total === 0 ? null : inside;
 }
