@@ -33,8 +33,8 @@ SEED = 7
 PEOPLE = 2_000
 SECONDS = 50.0
 """The span of the stamps; all of them lie before the time at which it is made."""
-CHUNK = 65_536
-"""Bytes of a read from a busy socket."""
+CHUNK = 256_000
+"""Bytes of a read from a busy socket: the buffer that uvloop reads into."""
 IDS = 65_535
 """How many packet ids there are; 0 is none."""
 

@@ -126,33 +126,36 @@ class Consent:
                 append(REFUSED)
                 continue
             login, device = identity.login, identity.device
+            if login and login not in shares:
+                # Most who get here are strangers: they go without a call.
+                login = login.strip().lower()
+                if "@" in login or "\\" in login:
+                    login = canonical_login(login, self._realms)
+                if login not in shares:
+                    append(STRANGER)
+                    continue
             row = remembered((login, device))
-            if row is None:
-                if login:
-                    # Most who get here are strangers: they go without another call.
-                    if login not in shares:
-                        login = login.strip().lower()
-                        if "@" in login or "\\" in login:
-                            login = canonical_login(login, self._realms)
-                        if login not in shares:
-                            append(STRANGER)
-                            continue
-                    row = self._named(login, device)
-                elif device:
-                    row = self._registered(device)
-                else:
-                    unnamed = login is None and device is None
-                    row = NOBODY if unnamed else STRANGER
-                self._remember(identity, row)
-            append(row)
+            append(self._ask(login, device) if row is None else row)
         return rows
 
-    def _remember(self, identity: Identity, row: int) -> None:
-        """Remember who shares, and nobody else."""
+    def _ask(self, login: str | None, device: str | None) -> int:
+        """Answer for one identity; remember who shares, and nobody else.
+
+        Args:
+            login: None, "", or the canonical login of somebody who shares.
+            device: As the source spells it.
+        """
+        if login:
+            row = self._named(login, device)
+        elif device:
+            row = self._registered(device)
+        else:
+            return NOBODY if login is None and device is None else STRANGER
         if row >= 0:
             if len(self._memory) >= MEMORY:
                 self._memory.clear()
-            self._memory[identity.login, identity.device] = row
+            self._memory[login, device] = row
+        return row
 
     def _named(self, login: str, device: str | None) -> int:
         """Return the row of the device that a source named with a login, if any."""
