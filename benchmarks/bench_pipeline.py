@@ -54,8 +54,8 @@ def bench_path(
     for stage, spent in seconds.items():
         benchmark.extra_info[f"{stage}_us"] = round(1e6 * spent / len(messages), 2)
     outcomes: Counter[Outcome] = Counter()
-    for stream in sites[0].streams.values():
-        outcomes.update(stream.tally.by_outcome)
+    for source in sites[0].sources.values():
+        outcomes.update(source.tally.by_outcome)
     assert outcomes.total() == len(messages)
     assert outcomes[Outcome.DISPOSED] == day.expected().disposed
-    assert sites[0].floors[TENANT].presence.waiting == day.expected().people
+    assert sites[0].tenants[TENANT].presence.waiting == day.expected().people

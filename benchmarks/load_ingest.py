@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from engine.ingest.mqtt import Message, Receipt
-    from engine.pipeline import Floor
+    from engine.pipeline import Tenant
     from engine.site import Site
 
 MESSAGES = 60_000
@@ -90,13 +90,13 @@ class Intake:
 
     def __init__(self, site: Site, locations: Locations, now_ms: int) -> None:
         metrics = Metrics(version="0")
-        self.floor: Floor = site.floors[TENANT]
+        self.tenant: Tenant = site.tenants[TENANT]
         self.site = site
         self._now_ms = now_ms
         self._sort = site.routes["main"].sort
         self._pipeline = Pipeline(metrics.timed)
         self.committer = Committer(
-            site.floors.values(), locations, clock_ms=lambda: now_ms, metrics=metrics
+            site.tenants.values(), locations, clock_ms=lambda: now_ms, metrics=metrics
         )
         self.meter = Meter()
         self.wire = Wire()
@@ -191,7 +191,7 @@ async def take_turns(work: Measured, rounds: int) -> list[Turn]:
 
 
 def floor_s(work: Measured) -> float:
-    """Return the CPU seconds of a pass of the floor, the mean of some."""
+    """Return the CPU seconds of a pass of the tenant, the mean of some."""
     gc.collect()
     start = time.process_time()
     named = [floor_pass(work.stream) for _ in range(FLOOR_PASSES)]
@@ -229,16 +229,16 @@ async def check(day: Workload, intake: Intake, url: str) -> None:
     """Fast and wrong is wrong: every message is accounted for, and Redis agrees."""
     expected = day.expected()
     outcomes = dict.fromkeys(Outcome, 0)
-    for stream in intake.site.streams.values():
-        for outcome, number in stream.tally.by_outcome.items():
+    for source in intake.site.sources.values():
+        for outcome, number in source.tally.by_outcome.items():
             outcomes[outcome] += number
     assert sum(outcomes.values()) == len(day.messages), outcomes
     assert outcomes[Outcome.DISPOSED] == expected.disposed, outcomes
     assert outcomes[Outcome.INVALID] == outcomes[Outcome.LATE] == 0, outcomes
     assert intake.wire.written == ACK_BYTES * len(day.messages)
     assert intake.meter.outstanding == 0
-    assert not intake.floor.presence.waiting
-    assert not intake.floor.dirty
+    assert not intake.tenant.presence.waiting
+    assert not intake.tenant.dirty
     async with redis.asyncio.Redis.from_url(url) as client:
         places = [key async for key in client.scan_iter("lf:*:place:*", 1_000)]
     assert len(places) == expected.people, (len(places), expected)
@@ -249,7 +249,7 @@ def measure(*, tiny: bool = False) -> Result:
     messages, rounds = (TINY_MESSAGES, 1) if tiny else (MESSAGES, ROUNDS)
     turns = uvloop.run(take_turns(prepared(messages), rounds))
     engine = statistics.median(turn.engine_s for turn in turns) / messages
-    floor = statistics.median(turn.floor_s for turn in turns) / messages
+    tenant = statistics.median(turn.floor_s for turn in turns) / messages
     wall = statistics.median(turn.wall_s for turn in turns) / messages
     ratios = [turn.floor_s / turn.engine_s for turn in turns]
     return Result(
@@ -257,7 +257,7 @@ def measure(*, tiny: bool = False) -> Result:
         {
             "ratios": [round(ratio, 3) for ratio in ratios],
             "engine_us_per_message": round(1e6 * engine, 2),
-            "floor_us_per_message": round(1e6 * floor, 2),
+            "floor_us_per_message": round(1e6 * tenant, 2),
             "engine_messages_per_cpu_s": round(1 / engine),
             "engine_messages_per_s": round(1 / wall),
         },

@@ -26,7 +26,7 @@ from engine.ingest.formats import FORMATS
 from engine.ingest.routing import Routes
 from engine.model import Outcome, Person, ReadingKind
 from engine.people import People
-from engine.pipeline import Floor, Pipeline, Route, Stream
+from engine.pipeline import Pipeline, Route, Source, Tenant
 from engine.query.directory import Directory
 from engine.space import AccessPoint, Binding, Kind, Plan, Space
 
@@ -92,15 +92,15 @@ def plan(spaces: int = SPACES) -> Plan:
 def channels(number: int) -> dict[str, float]:
     """Return the bytes for each channel, by part."""
     building = plan()
-    Floor(TENANT, building).occupancy.tick(NOW_MS)  # numpy keeps some things for good
+    Tenant(TENANT, building).occupancy.tick(NOW_MS)  # numpy keeps some things for good
     scale = Scale()
-    bare = Floor(TENANT, building)
+    bare = Tenant(TENANT, building)
     bare_bytes = scale.added()
-    floor = Floor(TENANT, building, bindings=list(_bindings(number)))
+    tenant = Tenant(TENANT, building, bindings=list(_bindings(number)))
     floor_bytes = scale.added() - bare_bytes
     assert len(bare.channels) == 0
     streams = [
-        Stream(name=name, floor=floor, form=FORMATS[form])
+        Source(name=name, tenant=tenant, form=FORMATS[form])
         for name, (form, _) in SOURCES.items()
     ]
     stream_bytes = scale.added()
@@ -114,17 +114,17 @@ def channels(number: int) -> dict[str, float]:
         rows = range(start, min(start + 5_000, number))
         ones = [1] * len(rows)
         times = [NOW_MS] * len(rows)
-        floor.occupancy.apply(rows, ones, times, [0] * len(rows), NOW_MS)
-    floor.occupancy.tick(NOW_MS)
+        tenant.occupancy.apply(rows, ones, times, [0] * len(rows), NOW_MS)
+    tenant.occupancy.tick(NOW_MS)
     spoken_bytes = scale.added()
     scale.end()
-    assert len(floor.occupancy.export(np.arange(number, dtype=np.int32))) > 0
-    assert floor.occupancy.state[0] == 2
+    assert len(tenant.occupancy.export(np.arange(number, dtype=np.int32))) > 0
+    assert tenant.occupancy.state[0] == 2
     total = floor_bytes + stream_bytes + route_bytes + spoken_bytes
     return {
         "total": total / number,
         "floor": floor_bytes / number,
-        "of_it_arrays": floor.occupancy.channel_bytes / number,
+        "of_it_arrays": tenant.occupancy.channel_bytes / number,
         "streams": stream_bytes / number,
         "routes": route_bytes / number,
         "once_all_have_spoken": spoken_bytes / number,
@@ -193,32 +193,32 @@ def people(number: int) -> dict[str, float]:
     """Return the bytes for each person, by part."""
     registry, store = _Registry(number), _Locations()
     scale = Scale()
-    floor = Floor(TENANT, plan(10), access_points={"hq-1-ap-01": AccessPoint(2, 80)})
-    directory = Directory(floor.consent)
+    tenant = Tenant(TENANT, plan(10), access_points={"hq-1-ap-01": AccessPoint(2, 80)})
+    directory = Directory(tenant.consent)
     everybody = People(
-        floors={TENANT: floor},
+        tenants={TENANT: tenant},
         directories={TENANT: directory},
         registry=cast("Registry", registry),
         locations=cast("Locations", store),
         lookups=cast("Lookups", None),
         clock_ms=lambda: NOW_MS,
     )
-    route = Route(Stream(name="wifi", floor=floor, form=FORMATS["livefloor"]))
+    route = Route(Source(name="wifi", tenant=tenant, form=FORMATS["livefloor"]))
     pipeline = Pipeline(lambda _stage, _seconds: None)
     scale.added()
     uvloop.run(everybody.load(TENANT))
     loaded = scale.added()
-    assert store.seeded == len(floor.consent) == number
+    assert store.seeded == len(tenant.consent) == number
     for start in range(0, number, 500):
         rows = range(start, min(start + 500, number))
         seen = [Seen(body) for n in rows for body in _associations(n)]
         pipeline.run({route: seen}, NOW_MS)
-    assert floor.presence.waiting == number
-    while floor.presence.waiting:
-        floor.presence.take(2_000)
+    assert tenant.presence.waiting == number
+    while tenant.presence.waiting:
+        tenant.presence.take(2_000)
     seen_bytes = scale.added()
     scale.end()
-    assert route.stream.tally.by_outcome[Outcome.APPLIED] == 2 * number
+    assert route.source.tally.by_outcome[Outcome.APPLIED] == 2 * number
     return {
         "total": (loaded + seen_bytes) / number,
         "at_start": loaded / number,
@@ -253,7 +253,7 @@ def _associations(n: int) -> Iterator[bytes]:
 def _parts(number: int) -> dict[str, float]:
     """Return what each part costs alone at the start."""
     found = list(_people(number))
-    consent = Floor(TENANT, plan(10)).consent
+    consent = Tenant(TENANT, plan(10)).consent
     scale = Scale()
     consent.grant_all(found)
     parts = {"consent": scale.added()}

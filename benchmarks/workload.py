@@ -154,7 +154,7 @@ class Workload:
         """Return the floors, streams and routes, fresh, with everybody let in."""
         site = build(config.load(self.files(folder)))
         for person in self.people:
-            site.floors[TENANT].consent.grant(person)
+            site.tenants[TENANT].consent.grant(person)
         return site
 
     def expected(self) -> Expected:

@@ -137,16 +137,16 @@ class Engine:
         self._registry = Registry(redis_address(redis.registry, redis))
         self._stores = Stores(self._registry, self._locations, now_ms)
         self._committer = Committer(
-            site.floors.values(),
+            site.tenants.values(),
             self._locations,
             clock_ms=now_ms,
             metrics=self._metrics,
         )
         self._directories = {
-            tenant: Directory(floor.consent) for tenant, floor in site.floors.items()
+            name: Directory(tenant.consent) for name, tenant in site.tenants.items()
         }
         self.people = People(
-            floors=site.floors,
+            tenants=site.tenants,
             directories=self._directories,
             registry=self._registry,
             locations=self._locations,
@@ -154,8 +154,8 @@ class Engine:
             clock_ms=now_ms,
         )
         self._views = {
-            tenant: Disclosure(floor.plan, floor.occupancy)
-            for tenant, floor in site.floors.items()
+            name: Disclosure(tenant.plan, tenant.occupancy)
+            for name, tenant in site.tenants.items()
         }
         self._hub = Hub(
             self._views,
@@ -176,8 +176,8 @@ class Engine:
             )
             for name, terms in site.terms.items()
         ]
-        streams = site.streams.items()
-        self._hints = Hints({source: stream.tally for source, stream in streams})
+        sources = site.sources.items()
+        self._hints = Hints({name: source.tally for name, source in sources})
         self._unready_ms = {f"broker {link.name}": now_ms() for link in self._links}
         self._live = Live(
             hub=self._hub,
@@ -251,14 +251,14 @@ class Engine:
 
     async def _load(self) -> None:
         """Take from the stores what an earlier process left there; may be repeated."""
-        for tenant, floor in self.site.floors.items():
-            if len(floor.consent):  # an earlier try got as far as here
-                await self._locations.seed(tenant, list(floor.consent))
+        for name, tenant in self.site.tenants.items():
+            if len(tenant.consent):  # an earlier try got as far as here
+                await self._locations.seed(name, list(tenant.consent))
             else:
-                await self.people.load(tenant)
-            stored = await self._locations.load_channels(tenant)
-            rows = floor.restore(stored)
-            log.info("tenant loaded", tenant=tenant, number=rows)
+                await self.people.load(name)
+            stored = await self._locations.load_channels(name)
+            rows = tenant.restore(stored)
+            log.info("tenant loaded", tenant=name, number=rows)
 
     def _sink(
         self,
@@ -281,7 +281,7 @@ class Engine:
         del content_type  # every format tells its encodings apart by itself
         if not self._stores.loaded:
             raise StoreAway("the engine still waits for a store; send it again")
-        route = Route(self.site.streams[tenant, source])
+        route = Route(self.site.sources[tenant, source])
         reason = self._pipeline.run({route: [_Posted(body)]}, now_ms())
         if reason is not None:
             refusal = next(r for r in InputError.__subclasses__() if r.reason == reason)
@@ -294,7 +294,7 @@ class Engine:
 
     def refused(self, source: str, tenant: str, reason: str) -> None:
         """Count a request of a webhook source that was refused by its size."""
-        tally = self.site.streams[tenant, source].tally
+        tally = self.site.sources[tenant, source].tally
         tally.by_outcome[Outcome.INVALID] += 1
         tally.by_reason[reason] = tally.by_reason.get(reason, 0) + 1
 
@@ -311,11 +311,11 @@ class Engine:
     def _tick(self) -> None:
         start = perf_counter()
         at_ms = now_ms()
-        for tenant, floor in self.site.floors.items():
-            changed = floor.occupancy.tick(at_ms)
-            deltas = self._views[tenant].publish(changed, at_ms)
+        for name, tenant in self.site.tenants.items():
+            changed = tenant.occupancy.tick(at_ms)
+            deltas = self._views[name].publish(changed, at_ms)
             published = perf_counter()
-            self._hub.publish(tenant, deltas)
+            self._hub.publish(name, deltas)
             self._metrics.timed("publish", perf_counter() - published)
         self._tick_s(perf_counter() - start)
 
@@ -325,10 +325,10 @@ class Engine:
         while True:
             await asyncio.sleep(KEEP_S)
             beat += 1
-            for floor in self.site.floors.values():
-                floor.presence.confirm(now_ms())
+            for tenant in self.site.tenants.values():
+                tenant.presence.confirm(now_ms())
                 if beat % EXPIRE_BEATS == 0:
-                    floor.expire(now_ms())
+                    tenant.expire(now_ms())
             if beat % EXPIRE_BEATS == 0:
                 self._hints.look(time.monotonic())
             self._committer.visit()

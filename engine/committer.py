@@ -1,6 +1,6 @@
 """What the pipeline left → Redis, one call at a time; then, and only then, receipts.
 
-While one call is under way, further batches gather in the floors: the newest move of
+While one call is under way, further batches gather: the newest move of
 each subject, the changed channels. So what waits is bounded by people and channels, not
 by time, and the slower Redis is, the more each call carries.
 """
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from engine.metrics import Metrics
     from engine.model import Moves
-    from engine.pipeline import Floor
+    from engine.pipeline import Tenant
     from engine.store.locations import Locations
 
 log = structlog.get_logger(__name__)
@@ -48,7 +48,7 @@ class Receipt(Protocol):
 
 
 class Committer:
-    """Commits the floors of all tenants. One task runs it.
+    """Commits what waits of all tenants. One task runs it.
 
     Attributes:
         away_since_ms: Since when Redis has not answered; None while it does.
@@ -58,13 +58,13 @@ class Committer:
 
     def __init__(
         self,
-        floors: Iterable[Floor],
+        tenants: Iterable[Tenant],
         locations: Locations,
         *,
         clock_ms: Callable[[], int],
         metrics: Metrics,
     ) -> None:
-        self._floors = list(floors)
+        self._tenants = list(tenants)
         self._locations = locations
         self._clock_ms = clock_ms
         self._timed = metrics.timed
@@ -80,7 +80,7 @@ class Committer:
         self.refused = 0
 
     def add(self, receipt: Receipt) -> None:
-        """Commit what the floors hold now; then give the receipt back."""
+        """Commit what the tenants hold now; then give the receipt back."""
         self._receipts.append(receipt)
         self._wake.set()
 
@@ -94,7 +94,7 @@ class Committer:
         self._wake.set()
 
     async def flush(self) -> None:
-        """Return when what the floors hold now is in Redis."""
+        """Return when what the tenants hold now is in Redis."""
         waiter = _Waiter()
         self._waiters.add(waiter)
         self._wake.set()
@@ -144,15 +144,15 @@ class Committer:
         other: its sender must not learn from the answer whom it was about.
         """
         everything, self._all = self._all, False
-        due = [f for f in self._floors if everything or f.dirty or f.presence.waiting]
+        due = [t for t in self._tenants if everything or t.dirty or t.presence.waiting]
         try:
-            for floor in due or self._floors[:1]:
-                await self._commit(floor)
+            for tenant in due or self._tenants[:1]:
+                await self._commit(tenant)
         except StoreAway:
             self._all |= everything
             raise
 
-    async def _seed(self, floor: Floor) -> None:
+    async def _seed(self, tenant: Tenant) -> None:
         """Tell a server that came back empty who shares, and all that we know.
 
         Raises:
@@ -160,37 +160,39 @@ class Committer:
             StoreAway: It went away again.
         """
         await self._locations.check()
-        floor.presence.tell_all()
-        floor.dirty.update(range(len(floor.channels)))
-        await self._locations.seed(floor.tenant, list(floor.consent))
+        tenant.presence.tell_all()
+        tenant.dirty.update(range(len(tenant.channels)))
+        await self._locations.seed(tenant.id, list(tenant.consent))
 
-    async def _commit(self, floor: Floor) -> None:
-        """Write what the floor holds now, in calls that do not hold Redis for long."""
+    async def _commit(self, tenant: Tenant) -> None:
+        """Write what the tenant holds now, in calls that do not hold Redis for long."""
         parts = max(
-            -(-floor.presence.waiting // BATCH), -(-len(floor.dirty) // CHANNELS)
+            -(-tenant.presence.waiting // BATCH), -(-len(tenant.dirty) // CHANNELS)
         )
         for _ in range(max(parts, 1)):
-            moves = floor.presence.take(BATCH)
-            channels = list(islice(floor.dirty, CHANNELS))
-            floor.dirty.difference_update(channels)
+            moves = tenant.presence.take(BATCH)
+            channels = list(islice(tenant.dirty, CHANNELS))
+            tenant.dirty.difference_update(channels)
             try:
-                await self._write(floor, moves, channels)
+                await self._write(tenant, moves, channels)
             except StoreAway as away:
-                floor.dirty.update(channels)
+                tenant.dirty.update(channels)
                 # Who withdrew meanwhile is gone.
-                subjects = map(floor.consent.subject_of, moves.subject)
-                floor.presence.give_back(s for s in subjects if s is not None)
+                subjects = map(tenant.consent.subject_of, moves.subject)
+                tenant.presence.give_back(s for s in subjects if s is not None)
                 if not isinstance(away, Unseeded):
                     raise
-                await self._seed(floor)
-                await self._commit(floor)
+                await self._seed(tenant)
+                await self._commit(tenant)
                 return
 
-    async def _write(self, floor: Floor, moves: Moves, channels: Sequence[int]) -> None:
+    async def _write(
+        self, tenant: Tenant, moves: Moves, channels: Sequence[int]
+    ) -> None:
         start = perf_counter()
-        rows = floor.occupancy.export(np.array(channels, np.int32))
-        keys = floor.channels.keys(channels)
-        written = await self._locations.commit(floor.tenant, moves, keys, rows)
+        rows = tenant.occupancy.export(np.array(channels, np.int32))
+        keys = tenant.channels.keys(channels)
+        written = await self._locations.commit(tenant.id, moves, keys, rows)
         seconds = perf_counter() - start
         self._timed("commit", seconds)
         self._call_s(seconds)

@@ -22,9 +22,9 @@ CUTS = ("answer", "body", "first_byte", "headers", "idle")
 
 def register_intake(metrics: Metrics, site: Site, links: Iterable[Link]) -> None:
     """Show what comes in: sources and broker links."""
-    for (tenant, source), stream in site.streams.items():
-        tally = stream.tally
-        metrics.register_source(tenant, source, tally.by_outcome, tally.by_reason)
+    for (tenant, name), source in site.sources.items():
+        tally = source.tally
+        metrics.register_source(tenant, name, tally.by_outcome, tally.by_reason)
     routes = site.routes.values()
     metrics.register(
         "engine_unrouted_messages_total", lambda: sum(one.unrouted for one in routes)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from engine.model import Location, Person
-    from engine.pipeline import Floor
+    from engine.pipeline import Tenant
     from engine.query.directory import Directory
     from engine.store.locations import Locations
     from engine.store.lookups import Lookups
@@ -42,14 +42,14 @@ class People:
     def __init__(  # noqa: PLR0913 - one part each, by name
         self,
         *,
-        floors: Mapping[str, Floor],
+        tenants: Mapping[str, Tenant],
         directories: Mapping[str, Directory],
         registry: Registry,
         locations: Locations,
         lookups: Lookups,
         clock_ms: Callable[[], int],
     ) -> None:
-        self._floors = floors
+        self._tenants = tenants
         self._directories = directories
         self._registry = registry
         self._locations = locations
@@ -70,11 +70,11 @@ class People:
     @property
     def tenants(self) -> Iterable[str]:
         """The tenants that there are."""
-        return self._floors.keys()
+        return self._tenants.keys()
 
     def count(self, tenant: str) -> int:
         """Return how many people of a tenant share."""
-        return len(self._floors[tenant].consent)
+        return len(self._tenants[tenant].consent)
 
     def shares(self, tenant: str, login: str) -> bool:
         """Return whether a person shares now."""
@@ -86,7 +86,7 @@ class People:
         Raises:
             StoreAway: A store does not answer.
         """
-        consent = self._floors[tenant].consent
+        consent = self._tenants[tenant].consent
         people = await self._registry.people(tenant)
         self._directories[tenant].add_all(consent.grant_all(people))
         await self._locations.seed(tenant, list(consent))
@@ -128,7 +128,7 @@ class People:
                 self._to_withdraw.add((tenant, login))
                 return person
             if known is not None and person.subject == known.subject:
-                self._floors[tenant].change(person, self._clock_ms())
+                self._tenants[tenant].change(person, self._clock_ms())
                 return person
             if known is not None:  # the registry had lost them
                 self._dismiss(tenant, known)
@@ -187,7 +187,7 @@ class People:
             StoreAway: The store does not answer.
         """
         location = await self._lookups.find(tenant, subject)
-        return location if subject in self._floors[tenant].consent else None
+        return location if subject in self._tenants[tenant].consent else None
 
     async def run(self) -> None:
         """Tell the stores what they missed, until they have it. One task runs it."""
@@ -198,7 +198,7 @@ class People:
                     await self._settle()
 
     def _login(self, tenant: str, login: str) -> str:
-        return canonical_login(login, self._floors[tenant].realms)
+        return canonical_login(login, self._tenants[tenant].realms)
 
     def _close(self, tenant: str, login: str, subjects: set[tuple[str, str]]) -> bool:
         """Let nothing of a person pass from now on; return whether anything did."""
@@ -210,18 +210,18 @@ class People:
         return True
 
     def _person(self, tenant: str, login: str) -> Person | None:
-        return self._floors[tenant].consent.person(login)
+        return self._tenants[tenant].consent.person(login)
 
     def _welcome(self, tenant: str, person: Person) -> None:
-        subject = self._floors[tenant].consent.grant(person)
+        subject = self._tenants[tenant].consent.grant(person)
         self._directories[tenant].add(subject)
 
     def _dismiss(self, tenant: str, person: Person) -> None:
         """Let nothing of a person pass, wait or be found; the store is told later."""
-        subject = self._floors[tenant].consent.subject_of(person.subject)
+        subject = self._tenants[tenant].consent.subject_of(person.subject)
         if subject is not None:
             self._directories[tenant].remove(subject)
-        self._floors[tenant].forget(person)
+        self._tenants[tenant].forget(person)
         self._to_forget.add((tenant, person.subject))
 
     async def _admit(self, tenant: str, subject: str) -> None:
@@ -249,7 +249,7 @@ class People:
                 await self._locations.forget(tenant, [subject])
                 self._to_forget.discard((tenant, subject))
             for tenant, subject in tuple(self._to_admit):
-                if subject in self._floors[tenant].consent:
+                if subject in self._tenants[tenant].consent:
                     await self._admitted(tenant, subject)
                 self._to_admit.discard((tenant, subject))
 

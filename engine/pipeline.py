@@ -121,11 +121,11 @@ def _name(device: str, channel: str) -> str:
     return f"{device}#{channel}" if channel else device
 
 
-class Floor:
+class Tenant:
     """The state of one tenant, and what of it waits to be stored.
 
     Args:
-        tenant: Its id.
+        tenant_id: As every key, topic and metric names it.
         plan: Its spaces.
         access_points: Where each access point is, by canonical name.
         bindings: The sensor channels, in the order of their numbers.
@@ -140,7 +140,7 @@ class Floor:
 
     def __init__(  # noqa: PLR0913 - one tenant's whole description
         self,
-        tenant: str,
+        tenant_id: str,
         plan: Plan,
         *,
         access_points: Mapping[str, AccessPoint] | None = None,
@@ -151,7 +151,7 @@ class Floor:
         stale_floor_ms: int = 600_000,
         realms: Collection[str] = (),
     ) -> None:
-        self.tenant = tenant
+        self.id = tenant_id
         self.plan = plan
         self.channels = Channels(bindings)
         self.realms = realms
@@ -211,25 +211,25 @@ class Floor:
             self.presence.forget(subject, self.consent.withdraw(person))
 
 
-class Stream:
+class Source:
     """One configured source of one tenant: its format, its sensors, its tally."""
 
     def __init__(
         self,
         *,
         name: str,
-        floor: Floor,
+        tenant: Tenant,
         form: Format,
     ) -> None:
         self.name = name
-        self.floor = floor
+        self.tenant = tenant
         self.form = form
         self.tally = Tally()
         self.channel: list[dict[str, int]] = [{} for _ in range(max(ReadingKind) + 1)]
         """Channels by kind, then by name."""
         self._rest_of: dict[str, tuple[int, ...]] = {}
         """Channels of a device below the device itself, where it has any."""
-        for kind, known, channel in floor.channels.of(name):
+        for kind, known, channel in tenant.channels.of(name):
             self.channel[kind][known] = channel
             device, below, _ = known.partition("#")
             if below:
@@ -246,14 +246,14 @@ class Route:
     """Where the messages of one topic filter go.
 
     Args:
-        stream: Their source.
+        source: Their source.
         topic_filter: As subscribed to; "" for a webhook.
     """
 
-    __slots__ = ("_base", "_only", "stream")
+    __slots__ = ("_base", "_only", "source")
 
-    def __init__(self, stream: Stream, topic_filter: str = "") -> None:
-        self.stream = stream
+    def __init__(self, source: Source, topic_filter: str = "") -> None:
+        self.source = source
         self._base = len(base_of(topic_filter))
         wild = "+" in topic_filter or "#" in topic_filter
         self._only = None if wild else topic_filter[self._base :]
@@ -287,7 +287,7 @@ class _Refusals:
 class _Part(NamedTuple):
     """Messages of one source, all replayed by the broker or none of them."""
 
-    stream: Stream
+    source: Source
     payloads: list[bytes]
     topics: list[str]
     retained: bool
@@ -296,7 +296,7 @@ class _Part(NamedTuple):
 class _Admitted(NamedTuple):
     """Records about people who opted in: all that is decoded of people. Columns."""
 
-    stream: Stream
+    source: Source
     device: list[int]
     records: list[Record]
     topics: list[str]
@@ -305,7 +305,7 @@ class _Admitted(NamedTuple):
 class _Anonymous(NamedTuple):
     """Records about no person. Columns."""
 
-    stream: Stream
+    source: Source
     records: Sequence[Record]
     topics: Sequence[str]
     retained: bool
@@ -340,8 +340,8 @@ class Pipeline:
         decided = perf_counter()
         placed = [_place(one, now_ms) for one in admitted]
         found = perf_counter()
-        for stream, fixes in placed:
-            _settle(stream, fixes, now_ms)
+        for source, fixes in placed:
+            _settle(source, fixes, now_ms)
         settled = perf_counter()
         refused += [_count(one, now_ms) for one in anonymous]
         counted = perf_counter()
@@ -360,7 +360,7 @@ def _parts(routed: Routed) -> Iterator[_Part]:
         for chosen, retained in ((live, False), (kept, True)):
             if chosen:
                 payloads = [message.payload for message in chosen]
-                yield _Part(route.stream, payloads, route.rests(chosen), retained)
+                yield _Part(route.source, payloads, route.rests(chosen), retained)
 
 
 def _decide(
@@ -371,27 +371,27 @@ def _decide(
     Returns:
         Why a record was refused, the last if several were.
     """
-    stream, payloads, topics, retained = part
-    refuse = _Refusals(stream.tally)
+    source, payloads, topics, retained = part
+    refuse = _Refusals(source.tally)
     records, whose, identities = _identify(
-        stream.form, payloads, topics, now_ms, refuse
+        source.form, payloads, topics, now_ms, refuse
     )
     if identities is None:
-        anonymous.append(_Anonymous(stream, records, whose, retained))
+        anonymous.append(_Anonymous(source, records, whose, retained))
         return refuse.reason
     if retained:
         _refuse_people(identities, refuse)
-    rows = stream.floor.consent.admit(identities)
-    stream.tally.add(Outcome.DISPOSED, rows.count(STRANGER))
+    rows = source.tenant.consent.admit(identities)
+    source.tally.add(Outcome.DISPOSED, rows.count(STRANGER))
     ours = [row >= 0 for row in rows]
     if any(ours):
         devices = [row for row in rows if row >= 0]
         kept, topics = list(compress(records, ours)), list(compress(whose, ours))
-        admitted.append(_Admitted(stream, devices, kept, topics))
+        admitted.append(_Admitted(source, devices, kept, topics))
     if NOBODY in rows:
         free = [row == NOBODY for row in rows]
         kept, topics = list(compress(records, free)), list(compress(whose, free))
-        anonymous.append(_Anonymous(stream, kept, topics, retained))
+        anonymous.append(_Anonymous(source, kept, topics, retained))
     return refuse.reason
 
 
@@ -429,22 +429,22 @@ def _refuse_people(identities: list[Identity | None], refuse: _Refusals) -> None
             identities[number] = None
 
 
-def _place(admitted: _Admitted, now_ms: int) -> tuple[Stream, Fixes]:
+def _place(admitted: _Admitted, now_ms: int) -> tuple[Source, Fixes]:
     """Decode the rest of each record, and find where it is; its identity ends here."""
-    stream, devices, records, topics = admitted
-    observe, floor, refuse = stream.form.observe, stream.floor, stream.tally.refuse
+    source, devices, records, topics = admitted
+    observe, tenant, refuse = source.form.observe, source.tenant, source.tally.refuse
     assert observe is not None  # noqa: S101 - it names people
     observations = observe(records, topics, now_ms, refuse)
-    sightings = floor.consent.sightings(devices, observations)
-    return stream, floor.locator.place(sightings, refuse)
+    sightings = tenant.consent.sightings(devices, observations)
+    return source, tenant.locator.place(sightings, refuse)
 
 
-def _settle(stream: Stream, fixes: Fixes, now_ms: int) -> None:
+def _settle(source: Source, fixes: Fixes, now_ms: int) -> None:
     """Let the fixes move their subjects."""
-    settled = stream.floor.presence.settle(fixes, now_ms)
-    stream.tally.add(Outcome.APPLIED, settled.applied)
-    stream.tally.add(Outcome.DUPLICATE, settled.duplicate)
-    stream.tally.add(Outcome.LATE, settled.late)
+    settled = source.tenant.presence.settle(fixes, now_ms)
+    source.tally.add(Outcome.APPLIED, settled.applied)
+    source.tally.add(Outcome.DUPLICATE, settled.duplicate)
+    source.tally.add(Outcome.LATE, settled.late)
 
 
 def _count(  # noqa: C901 - the hot loop
@@ -455,24 +455,24 @@ def _count(  # noqa: C901 - the hot loop
     Returns:
         Why a reading was refused, the last if several were.
     """
-    stream, records, topics, retained = anonymous
-    if stream.form.read is None:
-        stream.tally.add(Outcome.DISPOSED, len(records))
+    source, records, topics, retained = anonymous
+    if source.form.read is None:
+        source.tally.add(Outcome.DISPOSED, len(records))
         return None
-    refuse = _Refusals(stream.tally)
+    refuse = _Refusals(source.tally)
     channels: list[int] = []
     values: list[int] = []
     observed_ms: list[int] = []
     flags: list[int] = []
-    channel_by_kind = stream.channel
-    for readings in stream.form.read(records, topics, now_ms, refuse):
+    channel_by_kind = source.channel
+    for readings in source.form.read(records, topics, now_ms, refuse):
         if readings is None:
             continue
         bound = not readings
         for reading in readings:
             kind, name = reading.kind, reading.device
             if kind is _HEALTH:
-                bound |= _set_health(stream, reading, now_ms, retained=retained)
+                bound |= _set_health(source, reading, now_ms, retained=retained)
                 continue
             if reading.channel:
                 name = _name(name, reading.channel)
@@ -488,29 +488,29 @@ def _count(  # noqa: C901 - the hot loop
     if channels:
         if retained:
             flags = [one | _RETAINED for one in flags]
-        floor = stream.floor
-        applied = floor.occupancy.apply(channels, values, observed_ms, flags, now_ms)
-        floor.dirty.update(applied.changed.tolist())
-        stream.tally.add(Outcome.APPLIED, applied.applied)
-        stream.tally.add(Outcome.DUPLICATE, applied.duplicate)
-        stream.tally.add(Outcome.LATE, applied.late)
+        tenant = source.tenant
+        applied = tenant.occupancy.apply(channels, values, observed_ms, flags, now_ms)
+        tenant.dirty.update(applied.changed.tolist())
+        source.tally.add(Outcome.APPLIED, applied.applied)
+        source.tally.add(Outcome.DUPLICATE, applied.duplicate)
+        source.tally.add(Outcome.LATE, applied.late)
     return refuse.reason
 
 
 def _set_health(
-    stream: Stream, reading: Reading, now_ms: int, *, retained: bool
+    source: Source, reading: Reading, now_ms: int, *, retained: bool
 ) -> bool:
     """Take in that a device is on or off; return whether it is bound to a space."""
-    channels = stream.channels_of(reading.device)
+    channels = source.channels_of(reading.device)
     if channels:
-        floor = stream.floor
-        changed = floor.occupancy.set_online(
+        tenant = source.tenant
+        changed = tenant.occupancy.set_online(
             channels,
             bool(reading.value),
             reading.observed_at_ms,
             now_ms,
             retained=retained or bool(reading.flags & _RETAINED),
         )
-        floor.dirty.update(changed.tolist())
-        stream.tally.add(Outcome.APPLIED if len(changed) else Outcome.DUPLICATE)
+        tenant.dirty.update(changed.tolist())
+        source.tally.add(Outcome.APPLIED if len(changed) else Outcome.DUPLICATE)
     return bool(channels)

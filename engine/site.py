@@ -1,4 +1,4 @@
-"""What the configuration describes, built and checked: floors, streams, routes.
+"""What the configuration describes, built and checked: tenants, sources, routes.
 
 Reads plans and tables, opens no socket: `livefloor check` ends here.
 """
@@ -14,7 +14,7 @@ from engine.files import access_points, geojson, sensors
 from engine.ingest.formats import FORMATS
 from engine.ingest.mqtt import Credentials, Subscription, Terms, tls_context
 from engine.ingest.routing import Routes
-from engine.pipeline import Floor, Route, Stream
+from engine.pipeline import Route, Source, Tenant
 from engine.query.auth import Authenticator
 from engine.query.ingest import Webhook
 from engine.query.keys import key_set, public_key, shared_secret
@@ -47,16 +47,16 @@ class Site(NamedTuple):
     """Everything that the configuration describes.
 
     Attributes:
-        floors: By tenant.
-        streams: By tenant and source.
+        tenants: By id.
+        sources: By tenant and name.
         routes: Topic filters by broker.
         terms: What to ask of each broker that a source takes messages from.
         webhooks: The sources that post to us.
         remarks: What was passed by in plans and tables.
     """
 
-    floors: dict[str, Floor]
-    streams: dict[tuple[str, str], Stream]
+    tenants: dict[str, Tenant]
+    sources: dict[tuple[str, str], Source]
     routes: dict[str, Routes[Route]]
     terms: dict[str, Terms]
     webhooks: list[Webhook]
@@ -74,9 +74,9 @@ def build(config: settings.Config) -> Site:
     for tenant in config.tenants:
         found = premises(config, tenant)
         site.remarks.extend(found.remarks)
-        floor = site.floors[tenant.id] = _floor(config, tenant, found)
+        built = site.tenants[tenant.id] = _tenant(config, tenant, found)
         known = {source.name for source in tenant.sources}
-        unknown = floor.channels.sources - known
+        unknown = built.channels.sources - known
         if unknown:
             raise ConfigError(
                 f"{tenant.sensors}: tenant {tenant.id!r} has no source named "
@@ -84,13 +84,13 @@ def build(config: settings.Config) -> Site:
             )
         for source in tenant.sources:
             form = FORMATS[source.format]
-            stream = Stream(name=source.name, floor=floor, form=form)
-            site.streams[tenant.id, source.name] = stream
+            made = Source(name=source.name, tenant=built, form=form)
+            site.sources[tenant.id, source.name] = made
             if source.broker is not None:
                 routes = site.routes.setdefault(source.broker, Routes())
                 asked = subscriptions.setdefault(source.broker, [])
                 for topic in source.topics:
-                    route = Route(stream, topic)
+                    route = Route(made, topic)
                     routes.add(topic, route)
                     asked.append(Subscription(filter=topic, qos=source.qos))
             key = secret(source.secret_file, source.secret_env)
@@ -177,8 +177,10 @@ def authenticator(
     )
 
 
-def _floor(config: settings.Config, tenant: settings.Tenant, found: Premises) -> Floor:
-    return Floor(
+def _tenant(
+    config: settings.Config, tenant: settings.Tenant, found: Premises
+) -> Tenant:
+    return Tenant(
         tenant.id,
         found.plan,
         access_points=found.access_points,

@@ -10,7 +10,7 @@ import redis
 
 from engine.ingest.formats import FORMATS
 from engine.model import Identity, Person, ReadingKind
-from engine.pipeline import Floor, Stream
+from engine.pipeline import Source, Tenant
 from engine.space import AccessPoint, Binding
 from tests.building import small_plan
 from tests.moves import write
@@ -34,28 +34,28 @@ class Receipt:
         self.given_back.set()
 
 
-def with_a_desk(office: Office) -> Floor:
+def with_a_desk(office: Office) -> Tenant:
     plan = small_plan()
     space = plan.space_by_id["hq-1-desk-1"]
     desk = Binding("own", "desk-1", "", space, ReadingKind.PRESENCE, 0, 0)
     hopper = AccessPoint(plan.space_by_id["hq-1-hopper"], 70)
-    floor = Floor(TENANT, plan, access_points={"ap-1": hopper}, bindings=[desk])
-    office.floor = floor
-    office.stream = Stream(name="own", floor=floor, form=FORMATS["livefloor"])
-    office.committer._floors = [floor]  # noqa: SLF001 - a floor with a sensor
-    return floor
+    tenant = Tenant(TENANT, plan, access_points={"ap-1": hopper}, bindings=[desk])
+    office.tenant = tenant
+    office.source = Source(name="own", tenant=tenant, form=FORMATS["livefloor"])
+    office.committer._tenants = [tenant]  # noqa: SLF001 - a tenant with a sensor
+    return tenant
 
 
 async def test_a_receipt_is_given_back_after_the_effect_is_in_redis(
     redis_locations: Server, redis_registry: Server, server_clock: Callable[[], int]
 ) -> None:
     office = Office(redis_locations.url, redis_registry.url, server_clock)
-    floor = with_a_desk(office)
+    tenant = with_a_desk(office)
     now = server_clock()
-    floor.consent.grant(ADA)
+    tenant.consent.grant(ADA)
     office.sees(Identity(login="ada"), now)
-    floor.dirty.update(
-        floor.occupancy.apply([0], [1], [now], [0], now).changed.tolist()
+    tenant.dirty.update(
+        tenant.occupancy.apply([0], [1], [now], [0], now).changed.tolist()
     )
     task = asyncio.create_task(office.committer.run())
     receipt = Receipt()
@@ -65,8 +65,8 @@ async def test_a_receipt_is_given_back_after_the_effect_is_in_redis(
     assert found is not None
     rows = await office.locations.load_channels(TENANT)
     assert list(rows) == [b"own/presence/desk-1"]
-    assert not floor.presence.waiting
-    assert not floor.dirty
+    assert not tenant.presence.waiting
+    assert not tenant.dirty
     task.cancel()
     await office.close()
 
@@ -80,7 +80,7 @@ async def test_without_redis_receipts_wait_and_the_newest_state_is_kept(
     server = new_redis("locations")
     await server.start()
     office = Office(server.url, redis_registry.url, server_clock)
-    office.floor.consent.grant(ADA)
+    office.tenant.consent.grant(ADA)
     await server.stop()
     task = asyncio.create_task(office.committer.run())
     receipts = [Receipt(), Receipt()]
@@ -94,20 +94,20 @@ async def test_without_redis_receipts_wait_and_the_newest_state_is_kept(
     assert office.committer.away_since_ms == start
     task.cancel()
     await office.close()
-    assert office.floor.presence.take(10).observed_at_ms == [start + 1]
+    assert office.tenant.presence.take(10).observed_at_ms == [start + 1]
 
 
 async def test_a_stream_that_never_pauses_does_not_hold_back_receipts(
     redis_locations: Server, redis_registry: Server, server_clock: Callable[[], int]
 ) -> None:
     office = Office(redis_locations.url, redis_registry.url, server_clock)
-    floor = with_a_desk(office)
+    tenant = with_a_desk(office)
     await office.locations.seed(TENANT, [])
     task = asyncio.create_task(office.committer.run())
 
     async def flood() -> None:
         while True:
-            floor.dirty.add(0)
+            tenant.dirty.add(0)
             await asyncio.sleep(0)
 
     flooding = asyncio.create_task(flood())

@@ -15,7 +15,7 @@ from engine.ingest.formats import FORMATS
 from engine.metrics import Metrics
 from engine.model import Identity, Outcome, Person
 from engine.people import People
-from engine.pipeline import Floor, Pipeline, Route, Stream
+from engine.pipeline import Pipeline, Route, Source, Tenant
 from engine.query.directory import Directory
 from engine.space import AccessPoint
 from engine.store.locations import Locations
@@ -54,17 +54,17 @@ class Office:
     def __init__(self, locations: str, registry: str, clock: Callable[[], int]) -> None:
         self.clock = clock
         plan = small_plan()
-        self.floor = Floor(
+        self.tenant = Tenant(
             TENANT,
             plan,
             access_points={"ap-1": AccessPoint(plan.space_by_id["hq-1-hopper"], 70)},
             realms={"corp", "corp.tld", "guest"},
         )
-        self.directory = Directory(self.floor.consent)
+        self.directory = Directory(self.tenant.consent)
         self.locations = Locations(locations, timeout_s=2)
         self.registry = Registry(registry, timeout_s=2)
         self.people = People(
-            floors={TENANT: self.floor},
+            tenants={TENANT: self.tenant},
             directories={TENANT: self.directory},
             registry=self.registry,
             locations=self.locations,
@@ -72,23 +72,23 @@ class Office:
             clock_ms=clock,
         )
         self.committer = Committer(
-            [self.floor], self.locations, clock_ms=clock, metrics=Metrics(version="0")
+            [self.tenant], self.locations, clock_ms=clock, metrics=Metrics(version="0")
         )
-        self.stream = Stream(name="s", floor=self.floor, form=FORMATS["livefloor"])
+        self.source = Source(name="s", tenant=self.tenant, form=FORMATS["livefloor"])
 
     def admits(self, login: str) -> bool:
         return self.knows(Identity(login=login))
 
     def knows(self, identity: Identity) -> bool:
-        (row,) = self.floor.consent.admit([identity])
+        (row,) = self.tenant.consent.admit([identity])
         return row >= 0
 
     def sees(self, identity: Identity, at_ms: int) -> None:
         """Let somebody join at ap-1, along the whole path."""
         event = {**msgspec.to_builtins(identity), "ap": "ap-1", "at": at_ms}
         message = Posted(msgspec.json.encode(event))
-        Pipeline(lambda *_: None).run({Route(self.stream): [message]}, at_ms)
-        assert self.stream.tally.by_outcome[Outcome.APPLIED]
+        Pipeline(lambda *_: None).run({Route(self.source): [message]}, at_ms)
+        assert self.source.tally.by_outcome[Outcome.APPLIED]
 
     def move(self, subject: str) -> Move:
         return Move(subject, self.clock(), "hq-1-hopper", 70, "ap-1")
@@ -162,7 +162,7 @@ async def test_a_change_of_devices_drops_no_move_that_waits(office: Office) -> N
     person = await office.people.opt_in(TENANT, "ada", "Ada", None)
     office.sees(Identity(login="ada"), office.clock())
     await office.people.opt_in(TENANT, "ada", "Ada", ("a483e7445566",))
-    (move,) = singly(office.floor.presence.take(10))
+    (move,) = singly(office.tenant.presence.take(10))
     assert move == office.move(person.subject)
 
 
@@ -174,7 +174,7 @@ async def test_a_device_that_is_no_longer_mine_takes_its_place_with_it(
     await write(office.locations, TENANT, [office.move(person.subject)])
     office.sees(Identity(device=lent), office.clock())
     await office.people.opt_in(TENANT, "ada", "Ada", ())
-    await office.locations.commit(TENANT, office.floor.presence.take(10))
+    await office.locations.commit(TENANT, office.tenant.presence.take(10))
     assert await office.people.find(TENANT, person.subject) is None
 
 
@@ -241,7 +241,7 @@ async def test_without_a_store_an_opt_out_is_effective_and_settled_later(
     assert office.people.unsettled == 1
     again = await office.people.opt_in(TENANT, "ada", "Ada", None)
     assert again.subject != person.subject
-    assert person.subject not in office.floor.consent
+    assert person.subject not in office.tenant.consent
     assert office.people.unsettled == 2
     assert office.people.unsettled_since_ms == server_clock()
     await office.close()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from engine.ingest.formats import FORMATS
 from engine.ingest.routing import Routes
 from engine.model import Person, ReadingKind, State
-from engine.pipeline import Floor, Pipeline, Route, Stream
+from engine.pipeline import Pipeline, Route, Source, Tenant
 from engine.space import AccessPoint, Binding
 from tests.building import small_plan
 from tests.moves import Move, singly
@@ -41,7 +41,7 @@ class Site:
             ReadingKind.COUNT,
         )
         self.plan = plan
-        self.floor = Floor(
+        self.tenant = Tenant(
             "acme",
             plan,
             access_points={
@@ -57,8 +57,8 @@ class Site:
                 Binding("z2m", "seat", "", space["hq-1-desk-3"], presence, 0, 0),
             ],
         )
-        self.own = Stream(name="own", floor=self.floor, form=FORMATS["livefloor"])
-        self.z2m = Stream(name="z2m", floor=self.floor, form=FORMATS["zigbee2mqtt"])
+        self.own = Source(name="own", tenant=self.tenant, form=FORMATS["livefloor"])
+        self.z2m = Source(name="z2m", tenant=self.tenant, form=FORMATS["zigbee2mqtt"])
         self.routes: Routes[Route] = Routes()
         for stream, topics in ((self.own, "acme/#"), (self.z2m, "zigbee2mqtt/#")):
             self.routes.add(topics, Route(stream, topics))
@@ -73,11 +73,11 @@ class Site:
         self.run(*messages, now_ms=now_ms)
 
     def state(self, space: str) -> State:
-        self.floor.occupancy.tick(NOW)
-        return State(self.floor.occupancy.state[self.plan.space_by_id[space]])
+        self.tenant.occupancy.tick(NOW)
+        return State(self.tenant.occupancy.state[self.plan.space_by_id[space]])
 
     def moves(self) -> list[Move]:
-        return singly(self.floor.presence.take(1_000))
+        return singly(self.tenant.presence.take(1_000))
 
     def outcomes(self) -> dict[str, int]:
         return {o.value: n for o, n in self.own.tally.by_outcome.items() if n}
@@ -85,7 +85,7 @@ class Site:
 
 def test_who_opted_in_moves_and_nobody_else() -> None:
     site = Site()
-    site.floor.consent.grant(ADA)
+    site.tenant.consent.grant(ADA)
     site.send(
         {"login": "ada", "ap": "AP-1", "at": NOW - 5},
         {"login": "eve", "ap": "AP-1", "at": NOW - 5},
@@ -97,7 +97,7 @@ def test_who_opted_in_moves_and_nobody_else() -> None:
 
 def test_only_the_newest_move_of_a_subject_waits() -> None:
     site = Site()
-    site.floor.consent.grant(ADA)
+    site.tenant.consent.grant(ADA)
     site.send(*({"login": "ada", "ap": "ap-1", "at": NOW - n} for n in (9, 3, 5)))
     assert [move.observed_at_ms for move in site.moves()] == [NOW - 3]
     assert site.outcomes() == {"applied": 2, "late": 1}
@@ -121,7 +121,7 @@ def test_readings_reach_the_space_that_their_channel_watches() -> None:
     assert site.state("hq-1-lovelace") is State.FREE
     assert site.state("hq-1-desk-2") is State.OFFLINE
     assert site.state("hq-1-desk-3") is State.FREE
-    assert site.floor.dirty == {0, 1, 2, 3, 4}
+    assert site.tenant.dirty == {0, 1, 2, 3, 4}
     assert site.outcomes() == {"applied": 3}
 
 
@@ -156,17 +156,17 @@ def test_what_cannot_be_used_is_counted_by_its_reason(
     event: object, reason: str
 ) -> None:
     site = Site()
-    site.floor.consent.grant(ADA)
+    site.tenant.consent.grant(ADA)
     site.send(event)
     assert site.own.tally.by_reason == {reason: 1}
     assert site.outcomes() == {"invalid": 1}
     assert not site.moves()
-    assert not site.floor.dirty
+    assert not site.tenant.dirty
 
 
 def test_a_retained_record_about_a_person_is_refused_whoever_it_is() -> None:
     site = Site()
-    site.floor.consent.grant(ADA)
+    site.tenant.consent.grant(ADA)
     for login in ("ada", "eve"):
         event = msgspec.json.encode({"login": login, "ap": "ap-1"})
         site.run(Message("acme/x", event, retain=True))
@@ -188,18 +188,18 @@ def test_every_stage_is_timed_once_a_batch() -> None:
 
 def test_a_forgotten_person_leaves_nothing_that_waits() -> None:
     site = Site()
-    site.floor.consent.grant(ADA)
-    site.floor.consent.grant(BOB)
+    site.tenant.consent.grant(ADA)
+    site.tenant.consent.grant(BOB)
     site.send({"login": "ada", "ap": "ap-1"}, {"login": "bob", "ap": "ap-1"})
-    site.floor.forget(ADA)
+    site.tenant.forget(ADA)
     site.send({"login": "ada", "ap": "ap-2"})
     assert [move.subject for move in site.moves()] == ["s-bob"]
-    site.floor.presence.tell_all()
+    site.tenant.presence.tell_all()
     assert [move.subject for move in site.moves()] == ["s-bob"]
 
 
 def test_a_channel_has_one_name_in_the_store() -> None:
-    channels = Site().floor.channels
+    channels = Site().tenant.channels
     assert channels.keys(range(len(channels))) == [
         "own/presence/desk-1",
         "own/count/cam#left",
@@ -239,20 +239,20 @@ def test_what_strangers_do_changes_nothing_but_their_number(
 ) -> None:
     def after(version: int) -> tuple[object, ...]:
         site = Site()
-        site.floor.consent.grant(ADA)
+        site.tenant.consent.grant(ADA)
         stream = list(EVENTS)
         for stranger in strangers:
             stream.insert(int(stranger[2]), stranger[version])
         site.send(*stream)
-        floor = site.floor
-        floor.occupancy.tick(NOW)
+        tenant = site.tenant
+        tenant.occupancy.tick(NOW)
         return (
             site.moves(),
-            floor.dirty,
-            floor.occupancy.state.tolist(),
+            tenant.dirty,
+            tenant.occupancy.state.tolist(),
             site.own.tally.by_outcome,
             site.own.tally.by_reason,
-            floor.consent.rows,
+            tenant.consent.rows,
         )
 
     assert after(0) == after(1)
@@ -278,19 +278,19 @@ def test_no_move_ever_carries_somebody_else(
     Each person is only ever seen at an access point of their own.
     """
     site = Site()
-    floor, now, sharing = site.floor, NOW, dict[int, Person]()
+    tenant, now, sharing = site.tenant, NOW, dict[int, Person]()
     for step, (act, who, device, hours) in enumerate(steps):
         now += 3_600_000 * hours
         devices = (f"0200000000{who}{device}",)
         known = sharing.get(who)
         if act == "grant" and known is None:
             sharing[who] = Person(f"s-{step}", f"p{who}", f"P {who}", devices, now)
-            floor.consent.grant(sharing[who])
+            tenant.consent.grant(sharing[who])
         elif act == "withdraw" and known is not None:
-            floor.forget(sharing.pop(who))
+            tenant.forget(sharing.pop(who))
         elif act == "change" and known is not None:
             sharing[who] = msgspec.structs.replace(known, devices=devices)
-            floor.change(sharing[who], now)
+            tenant.change(sharing[who], now)
         elif act in ("see", "leave"):
             event = {"device": devices[0], "ap": f"own-{who}", "at": now}
             if device % 2:
@@ -298,9 +298,9 @@ def test_no_move_ever_carries_somebody_else(
             kind = "joined" if act == "see" else "left"
             site.send({**event, "event": kind}, now_ms=now)
         elif act == "expire":
-            floor.expire(now)
-        floor.presence.confirm(now)
-        floor.presence.tell_all()
+            tenant.expire(now)
+        tenant.presence.confirm(now)
+        tenant.presence.tell_all()
         own = {person.subject: f"own-{one}" for one, person in sharing.items()}
         for move in site.moves():
             assert own[move.subject] == move.ap

@@ -37,8 +37,8 @@ def test_the_shipped_configuration_describes_a_whole_site(folder: Path) -> None:
     found = config.load(folder / "livefloor.toml")
     site = build(found)
     authenticator(found, lambda: 0)
-    assert len(site.floors["acme"].channels) > 0
-    assert {source for _, source in site.streams} == {
+    assert len(site.tenants["acme"].channels) > 0
+    assert {source for _, source in site.sources} == {
         "wifi",
         "sensors",
         "chirpstack",

@@ -7,7 +7,7 @@ import pytest
 from engine.errors import ConfigError
 from engine.files import geojson
 from engine.files.draft import MOST_AROUND
-from engine.pipeline import Floor
+from engine.pipeline import Tenant
 from tests.building import feature, plan_features, plan_file, small_plan
 
 
@@ -111,7 +111,7 @@ def test_no_space_has_more_around_it_than_the_engine_counts_through(depth: int) 
             geojson.read(data, "plan.geojson")
     else:
         plan, _ = geojson.read(data, "plan.geojson")
-        Floor("acme", plan)
+        Tenant("acme", plan)
 
 
 def told(*changes: dict[str, Any]) -> list[str]:
