@@ -42,6 +42,7 @@ from engine.query.me import Me
 from engine.query.page import Page
 from engine.query.spaces import Spaces
 from engine.query.view import Views
+from engine.recovery import Recovery
 from engine.site import authenticator, build, redis_address
 from engine.store.locations import Locations
 from engine.store.lookups import Lookups
@@ -153,6 +154,13 @@ class Engine:
             lookups=Lookups(self._locations, now_ms),
             clock_ms=now_ms,
         )
+        self._recovery = Recovery(
+            site.tenants,
+            people=self.people,
+            locations=self._locations,
+            settle_s=config.presence.settle_s,
+            clock_ms=now_ms,
+        )
         self._views = {
             name: Disclosure(tenant.plan, tenant.occupancy)
             for name, tenant in site.tenants.items()
@@ -224,7 +232,7 @@ class Engine:
             )
             self.port = listener.port
             gauges.register_listener(self._metrics, listener)
-            await self._stores.load(self._load)
+            await self._stores.load(self._recovery.load)
             self._tick()
             # What is here now stays for good: the collector need not look at it again.
             gc.collect()
@@ -241,6 +249,7 @@ class Engine:
         yield "ticker", self._ticker()
         yield "keeper", self._keeper()
         yield "stores", self._stores.watch()
+        yield "recovery", self._recovery.run()
         for link in self._links:
             yield f"link.{link.name}", link.run()
 
@@ -248,17 +257,6 @@ class Engine:
         if self.site.remarks:
             number = len(self.site.remarks)
             log.warning("plans or tables in doubt: see livefloor check", number=number)
-
-    async def _load(self) -> None:
-        """Take from the stores what an earlier process left there; may be repeated."""
-        for name, tenant in self.site.tenants.items():
-            if len(tenant.consent):  # an earlier try got as far as here
-                await self._locations.seed(name, list(tenant.consent))
-            else:
-                await self.people.load(name)
-            stored = await self._locations.load_channels(name)
-            rows = tenant.restore(stored)
-            log.info("tenant loaded", tenant=name, number=rows)
 
     def _sink(
         self,

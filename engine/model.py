@@ -193,11 +193,14 @@ class Location(NamedTuple):
         space: Id of the space.
         observed_at_ms: When it was seen.
         confidence: Percent.
+        ap: The access point that saw it; where that is not in `space`, the subject may
+            have returned to it, and `presence` was waiting for what else comes.
     """
 
     space: str
     observed_at_ms: int
     confidence: int
+    ap: str = ""
 
 
 MAX_DEVICES = 10

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     )
 
     from engine.ingest.formats import Format, Record
-    from engine.model import Fixes, Identity, Person, Reading
+    from engine.model import Fixes, Identity, Location, Moves, Person, Reading
     from engine.space import AccessPoint, Binding, Plan
 
 
@@ -192,6 +192,17 @@ class Tenant:
         channels = np.array([channel for channel, _ in found], np.int32)
         self.occupancy.restore(channels, b"".join(row for _, row in found))
         return len(found)
+
+    def claimed(self, locations: Mapping[str, Location]) -> Moves:
+        """Return what an earlier process was about to believe: see `Presence`."""
+
+        def space_by_ap(ap: str) -> tuple[str, int] | None:
+            place = self.locator.find(ap)
+            if place is None:
+                return None
+            return self.plan.spaces[place.space].id, place.confidence
+
+        return self.presence.claimed(locations, space_by_ap)
 
     def expire(self, now_ms: int) -> None:
         """Clear what is older than it may get; about once a minute."""

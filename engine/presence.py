@@ -30,9 +30,9 @@ import numpy as np
 from engine.model import Moves, ObservationKind
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-    from engine.model import Fixes, Placement
+    from engine.model import Fixes, Location, Placement
 
 _AWAY = -1
 _LEFT = ObservationKind.LEFT
@@ -229,6 +229,34 @@ class Presence:
     def give_back(self, subjects: Iterable[int]) -> None:
         """Let the moves of subjects wait again: the store did not take them."""
         self._waiting.update(subjects)
+
+    @staticmethod
+    def claimed(
+        locations: Mapping[str, Location],
+        space_by_ap: Callable[[str], tuple[str, int] | None],
+    ) -> Moves:
+        """Return what an earlier process was about to believe when it ended.
+
+        It had stored the access point of a return, and still the place before it. The
+        store takes these moves only where nothing newer is known.
+
+        Args:
+            locations: As stored, by opaque id of the subject.
+            space_by_ap: Gives space and confidence of an access point.
+        """
+        returns = [
+            (subject, location, place)
+            for subject, location in locations.items()
+            if (place := space_by_ap(location.ap)) and place[0] != location.space
+        ]
+        return Moves(
+            [subject for subject, _, _ in returns],
+            [location.observed_at_ms for _, location, _ in returns],
+            [space for _, _, (space, _) in returns],
+            [confidence for _, _, (_, confidence) in returns],
+            [location.ap for _, location, _ in returns],
+            [0] * len(returns),
+        )
 
     def tell_all(self) -> None:
         """Let the place of everybody who is here wait: the store came back empty."""

@@ -35,6 +35,10 @@ class Association:
         """Return how many access points are known."""
         return len(self.names)
 
+    def find(self, ap: str) -> Placement | None:
+        """Return where an access point is, None where it is not in the table."""
+        return self._place_by_ap.get(ap)
+
     def place(
         self, sightings: Sightings, refuse: Callable[[Exception], object]
     ) -> Fixes:

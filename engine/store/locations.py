@@ -334,7 +334,8 @@ def _location(place: bytes, oldest_ms: int) -> Location | None:
     observed_at_ms = int(parts[0])
     if observed_at_ms <= oldest_ms or len(parts) == 1:
         return None
-    return Location(parts[2].decode(), observed_at_ms, int(parts[1]))
+    space, ap = parts[2].decode(), parts[3].decode()
+    return Location(space, observed_at_ms, int(parts[1]), ap)
 
 
 def _width(keys: Sequence[bytes | str], rows: bytes) -> int:

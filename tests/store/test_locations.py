@@ -69,7 +69,7 @@ async def test_a_subject_is_found_where_the_last_move_said(
     moves = [joined("ada", now - 2, "room-1"), joined("ada", now - 1, "room-2")]
     assert await write(locations, "acme", moves) == Written(2, 0, 0)
     found = await locations.find("acme", ["ada", "bob", "eve"], now)
-    assert found == [Location("room-2", now - 1, 80), None, None]
+    assert found == [Location("room-2", now - 1, 80, "a1"), None, None]
 
 
 async def test_looking_for_nobody_asks_nobody(locations: Locations) -> None:

@@ -97,7 +97,7 @@ async def test_a_server_that_hangs_is_away_in_time_and_then_well_again(
     # Unknown whether it was written: it may be written again.
     assert await write(locations, "acme", [move(now)]) == (1, 0, 0)
     found = await locations.find("acme", [SECRET], now)
-    assert found == [Location("room-of-somebody", now, 80)]
+    assert found == [Location("room-of-somebody", now, 80, "ap-of-somebody")]
     await locations.close()
 
 

@@ -242,7 +242,7 @@ async def test_any_order_with_repetitions_ends_with_the_newest(
         write(locations, tenant, arrivals[cut:]),
     )
     assert await locations.find(tenant, ["ada"], now) == [
-        Location("room-4", now - 1, 80)
+        Location("room-4", now - 1, 80, "a1")
     ]
 
 
