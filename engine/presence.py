@@ -32,6 +32,8 @@ from engine.model import Moves, ObservationKind
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
+    import numpy.typing as npt
+
     from engine.model import Fixes, Location, Placement
 
 _AWAY = -1
@@ -99,8 +101,9 @@ class Presence:
         retention_ms: int = 86_400_000,
     ) -> None:
         self._subjects = subjects
-        self._spaces = spaces
-        self._aps = aps
+        # Of no space and of no access point (-1) is the last one.
+        self._spaces: list[str | None] = [*spaces, None]
+        self._aps = [*aps, ""]
         self._settle_ms = settle_ms
         self._stale_ms = stale_ms
         self._retention_ms = retention_ms
@@ -207,23 +210,20 @@ class Presence:
         else:
             waiting = set(islice(self._waiting, limit))
             self._waiting -= waiting
-        times, leads = self._observed_ms, self._lead
-        pairs = [(subject, leads[subject]) for subject in waiting]
+        subjects = np.fromiter(waiting, np.int64, len(waiting))
+        rows = _column(self._lead)[subjects]
         # One whose association has expired meanwhile has no news any more.
-        pairs = [(subject, row) for subject, row in pairs if row >= 0 and times[row]]
-        rows = [row for _, row in pairs]
-        spaces = [self._space[row] for row in rows]
-        aps, names = [self._ap[row] for row in rows], self._aps
+        known = (rows != _AWAY) & (_column(self._observed_ms)[rows] > 0)
+        subjects, rows = subjects[known], rows[known]
+        spaces = _column(self._space)[rows]
+        seen_ms = np.where(spaces == _AWAY, _column(self._moved_ms)[rows], 0)
         return Moves(
-            self._subjects.subject_ids([subject for subject, _ in pairs]),
-            [times[row] for row in rows],
-            [None if space == _AWAY else self._spaces[space] for space in spaces],
-            [self._confidence[row] for row in rows],
-            [names[ap] if ap >= 0 else "" for ap in aps],
-            [
-                self._moved_ms[row] if space == _AWAY else 0
-                for row, space in zip(rows, spaces, strict=True)
-            ],
+            self._subjects.subject_ids(subjects.tolist()),
+            _column(self._observed_ms)[rows].tolist(),
+            [self._spaces[space] for space in spaces.tolist()],
+            _column(self._confidence)[rows].tolist(),
+            [self._aps[ap] for ap in _column(self._ap)[rows].tolist()],
+            seen_ms.tolist(),
         )
 
     def give_back(self, subjects: Iterable[int]) -> None:
@@ -288,8 +288,8 @@ class Presence:
         Returns:
             The rows of which nothing is known now.
         """
-        old = np.frombuffer(self._observed_ms, np.int64) <= now_ms - self._retention_ms
-        leads = np.frombuffer(self._lead, np.int32)
+        old = _column(self._observed_ms) <= now_ms - self._retention_ms
+        leads = _column(self._lead)
         # Its row may soon be somebody else's.
         leads[(leads != _AWAY) & old[leads]] = _AWAY
         rows: list[int] = np.flatnonzero(old).tolist()
@@ -375,3 +375,8 @@ class Presence:
             self._confidence.extend([0] * _BLOCK)
         while subject >= len(self._lead):
             self._lead.extend([_AWAY] * _BLOCK)
+
+
+def _column(numbers: array[int]) -> npt.NDArray[np.signedinteger]:
+    """Return a view of a column; let go of it before the column grows."""
+    return np.frombuffer(numbers, numbers.typecode)
