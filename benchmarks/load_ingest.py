@@ -42,8 +42,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from engine.ingest.mqtt import Message, Receipt
-    from engine.pipeline import Tenant
     from engine.site import Site
+    from engine.tenant import Tenant
 
 MESSAGES = 60_000
 ROUNDS = 7

@@ -26,9 +26,11 @@ from engine.ingest.formats import FORMATS
 from engine.ingest.routing import Routes
 from engine.model import Outcome, Person, ReadingKind
 from engine.people import People
-from engine.pipeline import Pipeline, Route, Source, Tenant
+from engine.pipeline import Pipeline
 from engine.query.directory import Directory
+from engine.source import Route, Source
 from engine.space import AccessPoint, Binding, Kind, Plan, Space
+from engine.tenant import Tenant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -24,7 +24,7 @@ from engine.metrics import Metrics
 from engine.model import Outcome
 from engine.ops import Operations
 from engine.people import People
-from engine.pipeline import Pipeline, Route
+from engine.pipeline import Pipeline
 from engine.privacy.disclosure import Disclosure
 from engine.publish import sse
 from engine.publish.http import HttpLimits
@@ -44,6 +44,7 @@ from engine.query.spaces import Spaces
 from engine.query.view import Views
 from engine.recovery import Recovery
 from engine.site import authenticator, build, redis_address
+from engine.source import Route
 from engine.store.locations import Locations
 from engine.store.lookups import Lookups
 from engine.store.registry import Registry
@@ -63,9 +64,9 @@ if TYPE_CHECKING:
 
     from engine.config import Config
     from engine.ingest.mqtt import Message, Receipt
-    from engine.pipeline import Routed
     from engine.query.auth import Authenticator
     from engine.query.http import Routes
+    from engine.source import Routed
 
 log = structlog.get_logger(__name__)
 

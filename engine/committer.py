@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from engine.metrics import Metrics
     from engine.model import Moves
-    from engine.pipeline import Tenant
     from engine.store.locations import Locations
+    from engine.tenant import Tenant
 
 log = structlog.get_logger(__name__)
 

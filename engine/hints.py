@@ -16,7 +16,7 @@ from engine.errors import BadTime, Malformed, TooLarge, UnknownName
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from engine.pipeline import Tally
+    from engine.source import Tally
 
 log = structlog.get_logger(__name__)
 

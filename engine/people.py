@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from engine.model import Location, Person
-    from engine.pipeline import Tenant
     from engine.query.directory import Directory
     from engine.store.locations import Locations
     from engine.store.lookups import Lookups
     from engine.store.registry import Registry
+    from engine.tenant import Tenant
 
 log = structlog.get_logger(__name__)
 

@@ -10,271 +10,22 @@ costs more than most of what is done to it.
 
 from __future__ import annotations
 
-from array import array
 from itertools import compress
 from time import perf_counter
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
-
-import numpy as np
+from typing import TYPE_CHECKING, NamedTuple
 
 from engine.errors import BadTime, UnknownName
-from engine.ingest.formats import REFUSALS, base_of, reason_of
-from engine.locate.association import Association
+from engine.ingest.formats import REFUSALS
 from engine.model import Outcome, ReadingFlag, ReadingKind
-from engine.occupancy import ROW, Occupancy
-from engine.presence import Presence
-from engine.privacy.consent import NOBODY, STRANGER, Consent
-from engine.space import COUNTED, Kind
+from engine.privacy.consent import NOBODY, STRANGER
+from engine.tenant import name_of
 
 if TYPE_CHECKING:
-    from collections.abc import (
-        Callable,
-        Collection,
-        Iterable,
-        Iterator,
-        Mapping,
-        Sequence,
-    )
+    from collections.abc import Callable, Iterator, Sequence
 
     from engine.ingest.formats import Format, Record
-    from engine.model import Fixes, Identity, Location, Moves, Person, Reading
-    from engine.space import AccessPoint, Binding, Plan
-
-
-class Message(Protocol):
-    """What a link or webhook hands over."""
-
-    @property
-    def topic(self) -> str:
-        """The MQTT topic; "" for a webhook."""
-
-    @property
-    def payload(self) -> bytes:
-        """The bytes, as they came."""
-
-    @property
-    def retain(self) -> bool:
-        """Whether the broker replayed it."""
-
-
-class Tally:
-    """What became of a source's events: plain counts, read when metrics are scraped."""
-
-    __slots__ = ("by_outcome", "by_reason")
-
-    def __init__(self) -> None:
-        self.by_outcome = dict.fromkeys(Outcome, 0)
-        self.by_reason: dict[str, int] = {}
-
-    def add(self, outcome: Outcome, number: int = 1) -> None:
-        """Count events."""
-        self.by_outcome[outcome] += number
-
-    def refuse(self, error: BaseException) -> str:
-        """Count an event that is refused, and return its reason."""
-        reason = reason_of(error)
-        self.by_outcome[Outcome.INVALID] += 1
-        self.by_reason[reason] = self.by_reason.get(reason, 0) + 1
-        return reason
-
-
-class Channels:
-    """What the sensor channels of a tenant are called.
-
-    The names are kept once, for look-ups and for the store; everything else about a
-    channel is in the arrays of `Occupancy`.
-    """
-
-    def __init__(self, bindings: Sequence[Binding]) -> None:
-        groups: dict[tuple[str, ReadingKind], int] = {}
-        self._names = [_name(b.device, b.channel) for b in bindings]
-        self._group = array(
-            "H", [groups.setdefault((b.source, b.kind), len(groups)) for b in bindings]
-        )
-        self._groups = list(groups)
-        self._prefixes = [f"{s}/{kind.name.lower()}/" for s, kind in groups]
-
-    def __len__(self) -> int:
-        """Return how many there are; their numbers are below it."""
-        return len(self._names)
-
-    @property
-    def sources(self) -> set[str]:
-        """The sources that the channels name."""
-        return {source for source, _ in self._groups}
-
-    def keys(self, channels: Iterable[int]) -> list[str]:
-        """Return their names in the store: `source/kind/device[#channel]`."""
-        prefixes, group, names = self._prefixes, self._group, self._names
-        return [prefixes[group[channel]] + names[channel] for channel in channels]
-
-    def of(self, source: str) -> Iterator[tuple[ReadingKind, str, int]]:
-        """Yield kind, name and number of every channel of a source."""
-        for channel, name in enumerate(self._names):
-            owner, kind = self._groups[self._group[channel]]
-            if owner == source:
-                yield kind, name, channel
-
-
-def _name(device: str, channel: str) -> str:
-    """Return the name of a channel; "#" can be part of no topic and of no binding."""
-    return f"{device}#{channel}" if channel else device
-
-
-class Tenant:
-    """The state of one tenant, and what of it waits to be stored.
-
-    Args:
-        tenant_id: As every key, topic and metric names it.
-        plan: Its spaces.
-        access_points: Where each access point is, by canonical name.
-        bindings: The sensor channels, in the order of their numbers.
-        settle_ms, stale_ms, retention_ms: See `Presence`.
-        stale_floor_ms: See `Occupancy`.
-        realms: Realms and domains that are the tenant's own, in lower case.
-
-    Attributes:
-        dirty: Channels whose stored row changed, at most one for each channel; what of
-            people waits is in `presence`.
-    """
-
-    def __init__(  # noqa: PLR0913 - one tenant's whole description
-        self,
-        tenant_id: str,
-        plan: Plan,
-        *,
-        access_points: Mapping[str, AccessPoint] | None = None,
-        bindings: Sequence[Binding] = (),
-        settle_ms: int = 90_000,
-        stale_ms: int = 900_000,
-        retention_ms: int = 86_400_000,
-        stale_floor_ms: int = 600_000,
-        realms: Collection[str] = (),
-    ) -> None:
-        self.id = tenant_id
-        self.plan = plan
-        self.channels = Channels(bindings)
-        self.realms = realms
-        self.consent = Consent(realms)
-        self.locator = Association(access_points or {})
-        self.presence = Presence(
-            self.consent,
-            [space.id for space in plan.spaces],
-            self.locator.names,
-            settle_ms=settle_ms,
-            stale_ms=stale_ms,
-            retention_ms=retention_ms,
-        )
-        self.occupancy = Occupancy(
-            parent=plan.parent,
-            desk=np.array([space.kind is Kind.DESK for space in plan.spaces]),
-            counted=np.array([space.kind in COUNTED for space in plan.spaces]),
-            kind=np.array([b.kind for b in bindings], np.uint8),
-            space=np.array([b.space for b in bindings], np.int32),
-            hold_ms=np.array([b.hold_ms for b in bindings], np.int64),
-            interval_ms=np.array([b.interval_ms for b in bindings], np.int64),
-            stale_floor_ms=stale_floor_ms,
-        )
-        self.dirty: set[int] = set()
-
-    def restore(self, rows: Mapping[bytes, bytes]) -> int:
-        """Put back the stored state of sensors; return how many channels had one.
-
-        Rows of channels that are no longer bound, or of another version, are passed by.
-        """
-        size = ROW.itemsize
-        keys = self.channels.keys(range(len(self.channels)))
-        found = [
-            (channel, row)
-            for channel, key in enumerate(keys)
-            if len(row := rows.get(key.encode(), b"")) == size
-        ]
-        channels = np.array([channel for channel, _ in found], np.int32)
-        self.occupancy.restore(channels, b"".join(row for _, row in found))
-        return len(found)
-
-    def claimed(self, locations: Mapping[str, Location]) -> Moves:
-        """Return what an earlier process was about to believe: see `Presence`."""
-
-        def space_by_ap(ap: str) -> tuple[str, int] | None:
-            place = self.locator.find(ap)
-            if place is None:
-                return None
-            return self.plan.spaces[place.space].id, place.confidence
-
-        return self.presence.claimed(locations, space_by_ap)
-
-    def expire(self, now_ms: int) -> None:
-        """Clear what is older than it may get; about once a minute."""
-        rows = self.presence.expire(now_ms)
-        self.consent.release([row for row in rows if row < self.consent.rows])
-
-    def change(self, person: Person, now_ms: int) -> None:
-        """Take over the devices that a person has now; what others saw of them ends."""
-        subject = self.consent.subject_of(person.subject)
-        if subject is not None:
-            self.presence.end(subject, self.consent.change(person), now_ms)
-
-    def forget(self, person: Person) -> None:
-        """Erase a person along the whole path: gate, presence, what waits."""
-        subject = self.consent.subject_of(person.subject)
-        if subject is not None:
-            self.presence.forget(subject, self.consent.withdraw(person))
-
-
-class Source:
-    """One configured source of one tenant: its format, its sensors, its tally."""
-
-    def __init__(
-        self,
-        *,
-        name: str,
-        tenant: Tenant,
-        form: Format,
-    ) -> None:
-        self.name = name
-        self.tenant = tenant
-        self.form = form
-        self.tally = Tally()
-        self.channel: list[dict[str, int]] = [{} for _ in range(max(ReadingKind) + 1)]
-        """Channels by kind, then by name."""
-        self._rest_of: dict[str, tuple[int, ...]] = {}
-        """Channels of a device below the device itself, where it has any."""
-        for kind, known, channel in tenant.channels.of(name):
-            self.channel[kind][known] = channel
-            device, below, _ = known.partition("#")
-            if below:
-                self._rest_of[device] = (*self._rest_of.get(device, ()), channel)
-
-    def channels_of(self, device: str) -> tuple[int, ...]:
-        """Return every channel of a device."""
-        own = (channels.get(device) for channels in self.channel)
-        whole = [channel for channel in own if channel is not None]
-        return (*whole, *self._rest_of.get(device, ()))
-
-
-class Route:
-    """Where the messages of one topic filter go.
-
-    Args:
-        source: Their source.
-        topic_filter: As subscribed to; "" for a webhook.
-    """
-
-    __slots__ = ("_base", "_only", "source")
-
-    def __init__(self, source: Source, topic_filter: str = "") -> None:
-        self.source = source
-        self._base = len(base_of(topic_filter))
-        wild = "+" in topic_filter or "#" in topic_filter
-        self._only = None if wild else topic_filter[self._base :]
-
-    def rests(self, messages: Sequence[Message]) -> list[str]:
-        """Return the topic of each message after the source's base."""
-        if self._only is not None:
-            return [self._only] * len(messages)
-        base = self._base
-        return [message.topic[base:] for message in messages]
+    from engine.model import Fixes, Identity, Reading
+    from engine.source import Routed, Source, Tally
 
 
 _HEALTH = ReadingKind.HEALTH
@@ -320,10 +71,6 @@ class _Anonymous(NamedTuple):
     records: Sequence[Record]
     topics: Sequence[str]
     retained: bool
-
-
-Routed: TypeAlias = "Mapping[Route, Sequence[Message]]"
-"""The messages of a chunk, by where they go."""
 
 
 class Pipeline:
@@ -486,7 +233,7 @@ def _count(  # noqa: C901 - the hot loop
                 bound |= _set_health(source, reading, now_ms, retained=retained)
                 continue
             if reading.channel:
-                name = _name(name, reading.channel)
+                name = name_of(name, reading.channel)
             channel = channel_by_kind[kind].get(name)
             if channel is not None:
                 bound = True

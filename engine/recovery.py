@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from engine.model import Moves
     from engine.people import People
-    from engine.pipeline import Tenant
     from engine.store.locations import Locations
+    from engine.tenant import Tenant
 
 log = structlog.get_logger(__name__)
 

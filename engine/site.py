@@ -14,10 +14,11 @@ from engine.files import access_points, geojson, sensors
 from engine.ingest.formats import FORMATS
 from engine.ingest.mqtt import Credentials, Subscription, Terms, tls_context
 from engine.ingest.routing import Routes
-from engine.pipeline import Route, Source, Tenant
 from engine.query.auth import Authenticator
 from engine.query.ingest import Webhook
 from engine.query.keys import key_set, public_key, shared_secret
+from engine.source import Route, Source
+from engine.tenant import Tenant
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,8 +10,9 @@ import redis
 
 from engine.ingest.formats import FORMATS
 from engine.model import Identity, Person, ReadingKind
-from engine.pipeline import Source, Tenant
+from engine.source import Source
 from engine.space import AccessPoint, Binding
+from engine.tenant import Tenant
 from tests.building import small_plan
 from tests.moves import write
 from tests.test_people import TENANT, Office

@@ -6,7 +6,7 @@ from structlog.testing import capture_logs
 from engine.errors import BadTime, InputError, UnknownName
 from engine.hints import AGAIN_S, HINTS, Hints
 from engine.ops import strike_out
-from engine.pipeline import Tally
+from engine.source import Tally
 
 
 @pytest.fixture

@@ -15,12 +15,14 @@ from engine.ingest.formats import FORMATS
 from engine.metrics import Metrics
 from engine.model import Identity, Outcome, Person
 from engine.people import People
-from engine.pipeline import Pipeline, Route, Source, Tenant
+from engine.pipeline import Pipeline
 from engine.query.directory import Directory
+from engine.source import Route, Source
 from engine.space import AccessPoint
 from engine.store.locations import Locations
 from engine.store.lookups import Lookups
 from engine.store.registry import Registry
+from engine.tenant import Tenant
 from tests.building import small_plan
 from tests.moves import Move, singly, write
 

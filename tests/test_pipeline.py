@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from engine.ingest.formats import FORMATS
 from engine.ingest.routing import Routes
 from engine.model import Person, ReadingKind, State
-from engine.pipeline import Pipeline, Route, Source, Tenant
+from engine.pipeline import Pipeline
+from engine.source import Route, Source
 from engine.space import AccessPoint, Binding
+from engine.tenant import Tenant
 from tests.building import small_plan
 from tests.moves import Move, singly
 

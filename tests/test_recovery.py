@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from engine.pipeline import Tenant
 from engine.recovery import Recovery
 from engine.space import AccessPoint
+from engine.tenant import Tenant
 from tests.building import small_plan
 from tests.moves import Move, write
 from tests.test_people import TENANT, Office

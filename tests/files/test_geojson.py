@@ -7,7 +7,7 @@ import pytest
 from engine.errors import ConfigError
 from engine.files import geojson
 from engine.files.draft import MOST_AROUND
-from engine.pipeline import Tenant
+from engine.tenant import Tenant
 from tests.building import feature, plan_features, plan_file, small_plan
 
 
