@@ -104,7 +104,11 @@ class _Association(msgspec.Struct, gc=False):
 
 
 class _PlainAssociation(msgspec.Struct, gc=False):
-    """An association as most are: nothing about it is left to ask."""
+    """An association as most are: nothing about it is left to ask.
+
+    msgspec quotes an event of another name in its error, which must not be shown: what
+    is refused here goes the long way, and is refused there in words of our own.
+    """
 
     ap: _Name
     at: _Milliseconds
