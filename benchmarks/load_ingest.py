@@ -31,6 +31,7 @@ from benchmarks.results import Result
 from benchmarks.workload import TENANT, Workload, chunks, packets
 from engine.committer import Committer
 from engine.embedded import Valkey
+from engine.ingest.formats import chirpstack4, livefloor, zigbee2mqtt
 from engine.ingest.mqtt_receipts import Meter
 from engine.ingest.mqtt_v5_session import Session, State
 from engine.metrics import Metrics
@@ -51,6 +52,7 @@ TINY_MESSAGES = 2_000
 RECEIVE_MAXIMUM = 4_096
 """As configured by default: what a broker sends ahead of our acknowledgements."""
 ACK_BYTES = 4
+WIFI = f"{TENANT}/wifi"
 FLOOR_PASSES = 4
 """So that both sides are measured for about as long: the floor is short."""
 
@@ -158,10 +160,42 @@ def floor_pass(stream: bytes) -> int:
     return named
 
 
+def decoding_pass(stream: bytes, sharing: frozenset[str]) -> int:
+    """Read and decode what the engine has to, with its own decoders, and no more.
+
+    No route, no gate but a set, no rule, no state, no Redis, no acknowledgement: what
+    the floor divided by this leaves for all of them.
+    """
+    association = livefloor._decode_plain  # noqa: SLF001 - the engine's very own
+    reading, _ = livefloor._readings  # noqa: SLF001
+    uplink, state = chirpstack4._decode, zigbee2mqtt._decode_state  # noqa: SLF001
+    view = memoryview(stream)
+    read = mqtt5.read
+    at, end, decoded = 0, len(view), 0
+    while at < end:
+        packet, size = read(view[at:])
+        at += size
+        message = cast("mqtt5.PublishPacket", packet)
+        topic, payload = message.topic, message.payload
+        if topic == WIFI:
+            who = livefloor.quick(payload)
+            if who.login is None or who.login in sharing:
+                association(payload)
+        elif topic.startswith("application/"):
+            uplink(payload)
+        elif topic.startswith("zigbee2mqtt/"):
+            state(payload)
+        else:
+            reading(payload)
+        decoded += 1
+    return decoded
+
+
 class Turn(NamedTuple):
-    """CPU seconds of one pass of each side, and wall seconds of the engine's."""
+    """CPU seconds of a pass of each side, of decoding alone, and the engine's wall."""
 
     floor_s: float
+    decoding_s: float
     engine_s: float
     wall_s: float
 
@@ -191,18 +225,30 @@ async def take_turns(work: Measured, rounds: int) -> list[Turn]:
 
 
 def floor_s(work: Measured) -> float:
-    """Return the CPU seconds of a pass of the tenant, the mean of some."""
+    """Return the CPU seconds of a pass of the floor, the mean of some."""
     gc.collect()
     start = time.process_time()
     named = [floor_pass(work.stream) for _ in range(FLOOR_PASSES)]
     spent = time.process_time() - start
-    assert set(named) == {sum(t == f"{TENANT}/wifi" for t, _ in work.day.messages)}
+    assert set(named) == {sum(topic == WIFI for topic, _ in work.day.messages)}
     return spent / FLOOR_PASSES
+
+
+def decoding_s(work: Measured) -> float:
+    """Return the CPU seconds of decoding alone."""
+    sharing = frozenset(person.login for person in work.day.people)
+    gc.collect()
+    start = time.process_time()
+    decoded = decoding_pass(work.stream, sharing)
+    spent = time.process_time() - start
+    assert decoded == len(work.day.messages)
+    return spent
 
 
 async def one_turn(work: Measured, url: str) -> Turn:
     """Measure the engine, with the floor before and after it."""
     before_s = floor_s(work)
+    alone_s = decoding_s(work)
     async with redis.asyncio.Redis.from_url(url) as client:
         await client.flushall()
     locations = Locations(url)
@@ -222,7 +268,7 @@ async def one_turn(work: Measured, url: str) -> Turn:
         committer.cancel()
     await check(work.day, intake, url)
     await locations.close()
-    return Turn((before_s + floor_s(work)) / 2, engine_s, wall_s)
+    return Turn((before_s + floor_s(work)) / 2, alone_s, engine_s, wall_s)
 
 
 async def check(day: Workload, intake: Intake, url: str) -> None:
@@ -249,15 +295,17 @@ def measure(*, tiny: bool = False) -> Result:
     messages, rounds = (TINY_MESSAGES, 1) if tiny else (MESSAGES, ROUNDS)
     turns = uvloop.run(take_turns(prepared(messages), rounds))
     engine = statistics.median(turn.engine_s for turn in turns) / messages
-    tenant = statistics.median(turn.floor_s for turn in turns) / messages
+    floor = statistics.median(turn.floor_s for turn in turns) / messages
     wall = statistics.median(turn.wall_s for turn in turns) / messages
+    decoding = statistics.median(turn.decoding_s for turn in turns) / messages
     ratios = [turn.floor_s / turn.engine_s for turn in turns]
     return Result(
         statistics.median(ratios),
         {
             "ratios": [round(ratio, 3) for ratio in ratios],
             "engine_us_per_message": round(1e6 * engine, 2),
-            "floor_us_per_message": round(1e6 * tenant, 2),
+            "floor_us_per_message": round(1e6 * floor, 2),
+            "decoding_us_per_message": round(1e6 * decoding, 2),
             "engine_messages_per_cpu_s": round(1 / engine),
             "engine_messages_per_s": round(1 / wall),
         },

@@ -87,16 +87,16 @@ class Building:
     """Floors as the hub's view of one tenant."""
 
     def __init__(self, *floors: Floor) -> None:
-        self.tenants = {floor.level: floor for floor in floors}
+        self.floors = {floor.level: floor for floor in floors}
 
     def levels(self) -> Sequence[str]:
-        return tuple(self.tenants)
+        return tuple(self.floors)
 
     def snapshot(self, level: str, now_ms: int) -> Snapshot:
-        return self.tenants[level].snapshot(now_ms)
+        return self.floors[level].snapshot(now_ms)
 
     def since(self, level: str, epoch: str, offset: int, now_ms: int) -> Delta | None:
-        return self.tenants[level].since(epoch, offset, now_ms)
+        return self.floors[level].since(epoch, offset, now_ms)
 
 
 @dataclass
