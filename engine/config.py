@@ -210,8 +210,11 @@ def secret(path: Path | None, variable: str | None) -> bytes | None:
     if path is not None:
         try:
             text = path.read_text("utf-8").strip()
-        except (OSError, UnicodeDecodeError):
-            raise ConfigError(f"{path}: the secret cannot be read") from None
+        except OSError as error:
+            reason = error.strerror
+            raise ConfigError(f"{path}: the secret cannot be read: {reason}") from None
+        except UnicodeDecodeError:
+            raise ConfigError(f"{path}: the secret is not text") from None
         if not text:
             raise ConfigError(f"{path}: the secret is empty")
         return text.encode()

@@ -181,8 +181,11 @@ def test_a_secret_that_is_not_there_is_an_error(
     monkeypatch.delenv("SOME_SECRET", raising=False)
     with pytest.raises(ConfigError, match="SOME_SECRET: set the secret"):
         secret(None, "SOME_SECRET")
-    with pytest.raises(ConfigError, match="cannot be read"):
+    with pytest.raises(ConfigError, match="cannot be read: No such file"):
         secret(tmp_path / "none", None)
+    (tmp_path / "binary").write_bytes(b"\xff")
+    with pytest.raises(ConfigError, match="is not text"):
+        secret(tmp_path / "binary", None)
     (tmp_path / "empty").write_text("\n")
     with pytest.raises(ConfigError, match="is empty"):
         secret(tmp_path / "empty", None)

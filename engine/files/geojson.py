@@ -187,7 +187,10 @@ class _Reader:
         """Add what lies on a level to it, as a space or as a mere drawing."""
         level = level_by_feature.get(str(feature.properties.get("level_id", "")))
         if level is None:
-            raise self._misfit(feature.id, '"level_id" names no level of this file')
+            known = ", ".join(level_by_feature) or "none"
+            raise self._misfit(
+                feature.id, f'"level_id" names no level of this file; it has {known}'
+            )
         if feature.geometry is None:
             raise self._misfit(feature.id, "has no geometry; draw a polygon")
         geometry = self._geometry(feature.id, feature.geometry)

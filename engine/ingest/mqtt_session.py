@@ -125,9 +125,14 @@ class Credentials:
         if self.password_file is not None:
             try:
                 return self.password_file.read_text("utf-8").rstrip("\r\n")
-            except (OSError, UnicodeDecodeError):
+            except OSError as error:
                 raise ConfigError(
-                    f"cannot read the broker password file {self.password_file}"
+                    f"cannot read the broker password file {self.password_file}: "
+                    f"{error.strerror}"
+                ) from None
+            except UnicodeDecodeError:
+                raise ConfigError(
+                    f"the broker password file {self.password_file} is not text"
                 ) from None
         if self.password_env is None:
             return None

@@ -32,7 +32,7 @@ def test_the_version_follows_the_content() -> None:
     [
         (("hq-1-hopper", "id", "no good"), "may only use"),
         (("hq-1-hopper", "id", "hq-1-lovelace"), "used twice"),
-        (("hq-1-hopper", "level_id", "attic"), "names no level"),
+        (("hq-1-hopper", "level_id", "attic"), "of this file; it has level-"),
         (("level-1", "id", "level-0"), "used twice"),
         (("hq-1-hopper", "capacity", "many"), "whole number"),
         (("hq-1-hopper", "unit_id", "garden"), "is inside 'garden'"),

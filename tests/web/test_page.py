@@ -270,6 +270,19 @@ def test_opting_out_makes_a_person_disappear(
     expect(ada.found).to_have_count(1)
 
 
+def test_who_opts_out_stops_seeing_their_own_place_at_once(
+    floor: FloorPage, engine: FakeEngine
+) -> None:
+    engine.person("Alan Turing").space = "ada-1"
+    floor.become("Alan Turing")
+    floor.find("Alan Turing")
+    expect(floor.page.locator(".pin-text")).to_be_visible()
+    floor.share(on=False)
+    # Sooner than the panel asks by itself.
+    expect(floor.panel).to_contain_text("Not available", timeout=5_000)
+    expect(floor.page.locator(".pin-text")).to_be_hidden()
+
+
 def test_a_lost_connection_resumes_and_catches_up(
     floor: FloorPage, engine: FakeEngine
 ) -> None:
@@ -333,6 +346,8 @@ def test_without_a_demo_a_token_opens_the_page_and_is_not_kept(
     floor = new_page()
     floor.page.goto(locked_engine.url)
     field = floor.page.get_by_label("Access token")
+    expect(field).to_be_visible()
+    expect(floor.page.locator(".levels")).to_be_hidden()
     field.fill("wrong")
     floor.page.get_by_role("button", name="Sign in", exact=True).last.click()
     expect(floor.page.locator("dialog[open]")).to_contain_text("not accepted")

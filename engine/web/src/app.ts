@@ -55,7 +55,8 @@ export class App {
       onShowColleague: () => void this.#details.goToColleague(),
       onColleague: (colleague) => this.#details.openColleague(colleague),
       onPerson: () => void this.#you.choose(),
-      onShare: (on) => void this.#you.share(on),
+      // Who looks at their own place must not go on seeing it once it is erased.
+      onShare: (on) => void this.#you.share(on).then(() => this.#details.refresh()),
       search: (query, signal) => this.#api.colleagues(query, signal),
       signedIn: () => this.#you.signedIn,
       onLayout: () => this.#floor.setInsets(this.#view.insets),
