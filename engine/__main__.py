@@ -197,6 +197,10 @@ async def _play(player: Player, clock_file: Path | None, *, quiet: bool) -> None
         tasks.create_task(player.run(), name="simulate.player")
 
 
+LIVELY_S, CALM_S = 0.5, 60.0
+"""How often the status is told on a terminal, and in a log."""
+
+
 async def _status(player: Player) -> None:
     with out.status("") as line:
         while True:
@@ -205,8 +209,13 @@ async def _status(player: Player) -> None:
             told = f"sent: {sent or 'nothing yet'}"
             if stats.connected is False:
                 told = "the broker is away; trying again"
-            line.update(f"{player.face(0).text}  {told}")
-            await asyncio.sleep(0.5)
+            text = f"{player.face(0).text}  {told}"
+            if out.is_terminal:
+                line.update(text)
+                await asyncio.sleep(LIVELY_S)
+            else:
+                out.print(text)
+                await asyncio.sleep(CALM_S)
 
 
 def _run(work: Coroutine[None, None, None]) -> None:

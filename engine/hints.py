@@ -25,8 +25,8 @@ AGAIN_S = 3600.0
 
 HINTS = {
     Malformed.reason: (
-        "not what `format` of this source means: compare it, and `topics`, with what "
-        "is sent"
+        "not what `format` of this source means, or without a field that it needs: "
+        "compare what is sent with the formats in README, and with `topics`"
     ),
     TooLarge.reason: "more in a message than the format allows: send smaller batches",
     BadTime.reason: (

@@ -30,8 +30,12 @@ def read(
         data, name, needed=["ap", "space"], optional=["confidence"], remarks=remarks
     ):
         ap = canonical_ap(row.cells["ap"])
-        if not ap or ap in found:
-            raise row.refused("access point is empty or listed before")
+        if not ap:
+            raise row.refused(
+                "ap is empty: name the access point, or its radio address"
+            )
+        if ap in found:
+            raise row.refused("this access point is listed before: keep one of the two")
         confidence = row.percent("confidence", DEFAULT_CONFIDENCE)
         found[ap] = AccessPoint(row.space(plan), confidence)
     return found, remarks.all()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, NamedTuple
 
 from engine.errors import ConfigError
@@ -36,7 +37,9 @@ class Row(NamedTuple):
         name = self.cells["space"]
         index = plan.space_by_id.get(name)
         if index is None:
-            raise self.refused(f"the plan has no space {name!r}")
+            near = get_close_matches(name, plan.space_by_id, 1)
+            meant = f": is {near[0]!r} meant?" if near else ""
+            raise self.refused(f"the plan has no space {name!r}{meant}")
         return index
 
     def percent(self, column: str, default: int) -> int:
