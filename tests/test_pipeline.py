@@ -133,6 +133,24 @@ def test_health_speaks_for_every_channel_of_a_device() -> None:
     assert site.state("hq-1-lovelace") is State.OFFLINE
 
 
+def test_a_device_that_went_off_in_the_chunk_that_brought_its_reading_is_off() -> None:
+    site = Site()
+    site.run(
+        Message("zigbee2mqtt/seat", b'{"occupancy":false}'),
+        Message("zigbee2mqtt/seat/availability", b'{"state":"offline"}'),
+    )
+    assert site.state("hq-1-desk-3") is State.OFFLINE
+
+
+def test_what_the_broker_replayed_is_older_than_what_is_live() -> None:
+    site = Site()
+    site.run(
+        Message("zigbee2mqtt/seat/availability", b"offline", retain=True),
+        Message("zigbee2mqtt/seat", b'{"occupancy":true}'),
+    )
+    assert site.state("hq-1-desk-3") is State.OCCUPIED
+
+
 def test_a_retained_reading_never_counts_as_motion() -> None:
     site = Site()
     site.run(Message("zigbee2mqtt/seat", b'{"presence":true}', retain=True))
