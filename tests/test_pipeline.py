@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -274,6 +275,48 @@ def test_what_strangers_do_changes_nothing_but_their_number(
         )
 
     assert after(0) == after(1)
+
+
+PAYLOADS = [
+    msgspec.json.encode({"login": "ada", "ap": "ap-1", "at": NOW - 9_000}),
+    msgspec.json.encode({"device": "A483E7-112233", "ap": "ap-2"}),
+    msgspec.json.encode({"login": "ada", "ap": "ap-2", "at": "yesterday"}),
+    msgspec.json.encode({"login": "eve", "ap": "ap-1"}),
+    msgspec.json.encode({"login": "bob", "ap": "ap-1", "event": "left"}),
+    msgspec.json.encode({"sensor": "desk-1", "occupied": True}),
+    msgspec.json.encode({"sensor": "desk-1", "online": False}),
+    msgspec.json.encode({"sensor": "cam", "channel": "left", "count": 2, "at": NOW}),
+    msgspec.json.encode({"sensor": "cam", "online": True}),
+    msgspec.msgpack.encode([{"login": "bob", "ap": "ap-2"}, {"login": "eve"}]),
+    msgspec.msgpack.encode({"login": "ada", "ap": "ap-1", "event": "left"}),
+    *(b"", b"{", b"[]", b"null", b"\xff", b"\x91\xc0", b"{}"),
+]
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([b"", b" ", b"\r\n"]), st.sampled_from(PAYLOADS)),
+        max_size=12,
+    )
+)
+def test_a_message_means_the_same_whatever_else_its_chunk_brings(
+    messages: list[tuple[bytes, bytes]],
+) -> None:
+    together, one_by_one = Site(), Site()
+    chunk = [Message("acme/x", blank + payload) for blank, payload in messages]
+    for site in (together, one_by_one):
+        site.tenant.consent.grant_all([ADA, BOB])
+    together.run(*chunk)
+    for message in chunk:
+        one_by_one.run(message)
+
+    def left(site: Site) -> tuple[object, ...]:
+        tenant = site.tenant
+        rows = tenant.occupancy.export(np.arange(len(tenant.channels), dtype=np.int32))
+        tally = site.own.tally
+        return sorted(site.moves()), rows, tally.by_outcome, tally.by_reason
+
+    assert left(together) == left(one_by_one)
 
 
 STEPS = st.lists(
