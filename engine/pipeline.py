@@ -73,6 +73,15 @@ class _Anonymous(NamedTuple):
     retained: bool
 
 
+class _Columns(NamedTuple):
+    """Readings of sensor channels, in order of arrival."""
+
+    channels: list[int]
+    values: list[int]
+    observed_ms: list[int]
+    flags: list[int]
+
+
 class Pipeline:
     """Runs batches; `timed` takes a stage and the seconds that a batch spent in it."""
 
@@ -115,7 +124,8 @@ def _parts(routed: Routed) -> Iterator[_Part]:
     for route, messages in routed.items():
         kept = [message for message in messages if message.retain]
         live = [m for m in messages if not m.retain] if kept else messages
-        for chosen, retained in ((live, False), (kept, True)):
+        # What was replayed is older than whatever is live.
+        for chosen, retained in ((kept, True), (live, False)):
             if chosen:
                 payloads = [message.payload for message in chosen]
                 yield _Part(route.source, payloads, route.rests(chosen), retained)
@@ -205,10 +215,10 @@ def _settle(source: Source, fixes: Fixes, now_ms: int) -> None:
     source.tally.add(Outcome.LATE, settled.late)
 
 
-def _count(  # noqa: C901 - the hot loop
-    anonymous: _Anonymous, now_ms: int
-) -> str | None:
+def _count(anonymous: _Anonymous, now_ms: int) -> str | None:
     """Decode readings and apply each to its channel; health is applied at once.
+
+    So readings that came before an "offline" are applied before it, too: it voids them.
 
     Returns:
         Why a reading was refused, the last if several were.
@@ -218,10 +228,7 @@ def _count(  # noqa: C901 - the hot loop
         source.tally.add(Outcome.DISPOSED, len(records))
         return None
     refuse = _Refusals(source.tally)
-    channels: list[int] = []
-    values: list[int] = []
-    observed_ms: list[int] = []
-    flags: list[int] = []
+    channels, values, observed_ms, flags = columns = _Columns([], [], [], [])
     channel_by_kind = source.channel
     for readings in source.form.read(records, topics, now_ms, refuse):
         if readings is None:
@@ -230,6 +237,8 @@ def _count(  # noqa: C901 - the hot loop
         for reading in readings:
             kind, name = reading.kind, reading.device
             if kind is _HEALTH:
+                if not reading.value:
+                    _apply(source, columns, now_ms, retained=retained)
                 bound |= _set_health(source, reading, now_ms, retained=retained)
                 continue
             if reading.channel:
@@ -243,16 +252,25 @@ def _count(  # noqa: C901 - the hot loop
                 flags.append(reading.flags)
         if not bound:
             refuse(UnknownName())
-    if channels:
-        if retained:
-            flags = [one | _RETAINED for one in flags]
-        tenant = source.tenant
-        applied = tenant.occupancy.apply(channels, values, observed_ms, flags, now_ms)
-        tenant.dirty.update(applied.changed.tolist())
-        source.tally.add(Outcome.APPLIED, applied.applied)
-        source.tally.add(Outcome.DUPLICATE, applied.duplicate)
-        source.tally.add(Outcome.LATE, applied.late)
+    _apply(source, columns, now_ms, retained=retained)
     return refuse.reason
+
+
+def _apply(source: Source, columns: _Columns, now_ms: int, *, retained: bool) -> None:
+    """Apply readings, and empty their columns."""
+    channels, values, observed_ms, flags = columns
+    if not channels:
+        return
+    if retained:
+        flags = [one | _RETAINED for one in flags]
+    tenant = source.tenant
+    applied = tenant.occupancy.apply(channels, values, observed_ms, flags, now_ms)
+    tenant.dirty.update(applied.changed.tolist())
+    source.tally.add(Outcome.APPLIED, applied.applied)
+    source.tally.add(Outcome.DUPLICATE, applied.duplicate)
+    source.tally.add(Outcome.LATE, applied.late)
+    for column in columns:
+        column.clear()
 
 
 def _set_health(

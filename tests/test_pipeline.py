@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -135,6 +136,24 @@ def test_health_speaks_for_every_channel_of_a_device() -> None:
     assert site.state("hq-1-lovelace") is State.OFFLINE
 
 
+def test_a_device_that_went_off_in_the_chunk_that_brought_its_reading_is_off() -> None:
+    site = Site()
+    site.run(
+        Message("zigbee2mqtt/seat", b'{"occupancy":false}'),
+        Message("zigbee2mqtt/seat/availability", b'{"state":"offline"}'),
+    )
+    assert site.state("hq-1-desk-3") is State.OFFLINE
+
+
+def test_what_the_broker_replayed_is_older_than_what_is_live() -> None:
+    site = Site()
+    site.run(
+        Message("zigbee2mqtt/seat/availability", b"offline", retain=True),
+        Message("zigbee2mqtt/seat", b'{"occupancy":true}'),
+    )
+    assert site.state("hq-1-desk-3") is State.OCCUPIED
+
+
 def test_a_retained_reading_never_counts_as_motion() -> None:
     site = Site()
     site.run(Message("zigbee2mqtt/seat", b'{"presence":true}', retain=True))
@@ -258,6 +277,48 @@ def test_what_strangers_do_changes_nothing_but_their_number(
         )
 
     assert after(0) == after(1)
+
+
+PAYLOADS = [
+    msgspec.json.encode({"login": "ada", "ap": "ap-1", "at": NOW - 9_000}),
+    msgspec.json.encode({"device": "A483E7-112233", "ap": "ap-2"}),
+    msgspec.json.encode({"login": "ada", "ap": "ap-2", "at": "yesterday"}),
+    msgspec.json.encode({"login": "eve", "ap": "ap-1"}),
+    msgspec.json.encode({"login": "bob", "ap": "ap-1", "event": "left"}),
+    msgspec.json.encode({"sensor": "desk-1", "occupied": True}),
+    msgspec.json.encode({"sensor": "desk-1", "online": False}),
+    msgspec.json.encode({"sensor": "cam", "channel": "left", "count": 2, "at": NOW}),
+    msgspec.json.encode({"sensor": "cam", "online": True}),
+    msgspec.msgpack.encode([{"login": "bob", "ap": "ap-2"}, {"login": "eve"}]),
+    msgspec.msgpack.encode({"login": "ada", "ap": "ap-1", "event": "left"}),
+    *(b"", b"{", b"[]", b"null", b"\xff", b"\x91\xc0", b"{}"),
+]
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([b"", b" ", b"\r\n"]), st.sampled_from(PAYLOADS)),
+        max_size=12,
+    )
+)
+def test_a_message_means_the_same_whatever_else_its_chunk_brings(
+    messages: list[tuple[bytes, bytes]],
+) -> None:
+    together, one_by_one = Site(), Site()
+    chunk = [Message("acme/x", blank + payload) for blank, payload in messages]
+    for site in (together, one_by_one):
+        site.tenant.consent.grant_all([ADA, BOB])
+    together.run(*chunk)
+    for message in chunk:
+        one_by_one.run(message)
+
+    def left(site: Site) -> tuple[object, ...]:
+        tenant = site.tenant
+        rows = tenant.occupancy.export(np.arange(len(tenant.channels), dtype=np.int32))
+        tally = site.own.tally
+        return sorted(site.moves()), rows, tally.by_outcome, tally.by_reason
+
+    assert left(together) == left(one_by_one)
 
 
 STEPS = st.lists(

@@ -282,8 +282,14 @@ def read(record: Record, topic: str, now_ms: int) -> Sequence[Reading]:
 
 
 def _is_json(record: Record) -> bool:
-    """Tell by type or first byte; "{" begins no msgpack map, so there is no third."""
-    return isinstance(record, Raw) or record[:1] == _OBJECT
+    """Tell by type or first byte: no map of msgpack begins with "{" or a blank.
+
+    A blank may stand before what `quick` took: it goes by no `records`.
+    """
+    if isinstance(record, Raw):
+        return True
+    first = record[:1]
+    return first == _OBJECT or bytes(first).isspace()
 
 
 def _time(at: SourceTime) -> int:
