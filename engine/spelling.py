@@ -28,8 +28,9 @@ _SEPARATED_ADDRESS = re.compile(
 def canonical_login(text: str, realms: Collection[str] = ()) -> str:
     r"""Return one spelling for a login.
 
-    `DOMAIN\user` and `user@realm` become `user` where the realm is one of ours. A login
-    of another realm stays whole: `ada@elsewhere` is a visitor, not our Ada.
+    `DOMAIN\user` and `user@realm` become `user` where the realm is one of ours. A
+    login of another realm stays whole: `ada@elsewhere` is a visitor, not our Ada. So
+    does one with more than one realm: a canonical login is its own canonical login.
 
     Args:
         text: As a source or a token spells it.
@@ -38,11 +39,12 @@ def canonical_login(text: str, realms: Collection[str] = ()) -> str:
     login = text.strip().lower()
     if "\\" in login:
         domain, _, user = login.partition("\\")
-        return user if domain in realms else login
-    if "@" in login:
-        user, _, realm = login.rpartition("@")
-        return user if realm in realms else login
-    return login
+    elif "@" in login:
+        user, _, domain = login.rpartition("@")
+    else:
+        return login
+    plain = user == user.strip() and "@" not in user and "\\" not in user
+    return user if plain and domain in realms else login
 
 
 def canonical_address(text: str) -> str | None:

@@ -43,6 +43,9 @@ DEVICES_PER_LOGIN = 8
 
 MEMORY = 4_096
 """Spellings of people who share that are remembered: what a busy minute brings."""
+LONGEST = 32
+"""Characters of a device that is remembered: more than any spelling of an address has,
+while a message may hold a million of them."""
 
 _NONE = -1
 _LOGIN = -1
@@ -151,7 +154,7 @@ class Consent:
             row = self._registered(device)
         else:
             return NOBODY if login is None and device is None else STRANGER
-        if row >= 0:
+        if row >= 0 and (device is None or len(device) <= LONGEST):
             if len(self._memory) >= MEMORY:
                 self._memory.clear()
             self._memory[login, device] = row

@@ -13,6 +13,7 @@ from engine.privacy.consent import (
     STRANGER,
     Consent,
 )
+from engine.spelling import canonical_login
 
 ADA = Person("s-ada", "ada", "Ada", ("a483e7112233",), 0)
 BOB = Person("s-bob", "bob", "Bob", ("a483e7445566", "a483e7778899"), 0)
@@ -48,6 +49,12 @@ def test_a_login_is_known_in_every_spelling(login: str) -> None:
 @pytest.mark.parametrize("login", ["ada@elsewhere.tld", "OTHER\\ada", "ada@corp@x"])
 def test_a_visitor_of_another_realm_is_not_our_person(login: str) -> None:
     assert who(view(ADA, BOB), Identity(login=login)) is None
+
+
+def test_who_is_called_like_a_spelling_of_another_gets_none_of_their_records() -> None:
+    login = canonical_login("ada@corp.tld@corp.tld", {"corp.tld"})
+    consent = view(ADA, Person("s-other", login, "Other", (), 0))
+    assert who(consent, Identity(login="ada@corp.tld")) == "s-ada"
 
 
 @pytest.mark.parametrize(
@@ -192,6 +199,12 @@ def test_what_is_remembered_has_a_bound() -> None:
     for n in range(MEMORY + 10):
         admit(consent, Identity(login="ada", device=f"not an address {n}"))
     assert len(consent._memory) <= MEMORY  # noqa: SLF001
+
+
+def test_what_is_longer_than_an_address_is_not_remembered() -> None:
+    consent = view(ADA)
+    assert who(consent, Identity(login="ada", device=1_000_000 * "x")) == "s-ada"
+    assert not consent._memory  # noqa: SLF001 - what must not grow
 
 
 def test_a_person_is_found_by_login_as_they_were_granted() -> None:

@@ -56,6 +56,9 @@ from engine.spelling import canonical_ap
 MAX_BYTES = 1 << 16
 """A packet has 4,096 octets; its JSON with types and lists is a few times as long."""
 
+MAX_NAME = 253
+"""Octets of an attribute; what is remembered of access points has a bound."""
+
 _Int = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 _Scalar: TypeAlias = str | _Int | float
 
@@ -215,11 +218,13 @@ def _person(user: str) -> str | None:
 
 def _ap(what: _What) -> str:
     location = _text(what.location)
-    if location is not None:
-        return canonical_ap(location)
-    called = _text(what.called) or _text(what.called_station_id)
+    called = location or _text(what.called) or _text(what.called_station_id)
     if called is None:
         raise Malformed("a packet without Called-Station-Id does not tell the place")
+    if len(called) > MAX_NAME:
+        raise Malformed("an access point has at most as many octets as an attribute")
+    if location is not None:
+        return canonical_ap(location)
     ap = canonical_ap(called)
     # Some controllers send the name instead of the address, with the SSID behind it.
     return ap if _BARE_ADDRESS.fullmatch(ap) else ap.partition(":")[0].strip() or ap

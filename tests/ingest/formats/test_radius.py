@@ -139,6 +139,12 @@ def test_the_access_point_is_what_was_called_without_the_ssid(
     assert observed(packet(Called_Station_Id=called)).ap == ap
 
 
+@pytest.mark.parametrize("attribute", ["Called_Station_Id", "Aruba_Location_Id"])
+def test_an_access_point_longer_than_an_attribute_is_refused(attribute: str) -> None:
+    with pytest.raises(Malformed):
+        observe(packet(**{attribute: 254 * "x"}), NOW_MS)
+
+
 def test_the_location_of_a_vendor_is_better_than_what_was_called() -> None:
     record = packet(Aruba_Location_Id="HQ-3-AP-9")
     assert observed(record).ap == "hq-3-ap-9"
