@@ -204,7 +204,11 @@ class Presence:
                 self._waiting.add(subject)
 
     def take(self, limit: int) -> Moves:
-        """Return the newest move of at most so many subjects; they wait no more."""
+        """Return the newest move of at most so many subjects; they wait no more.
+
+        Of one whose devices left from where only the store may know, one of each such
+        device: any of them may be the one that the store holds.
+        """
         if len(self._waiting) <= limit:  # a set that has been full stays large
             waiting, self._waiting = self._waiting, set()
         else:
@@ -215,6 +219,10 @@ class Presence:
         # One whose association has expired meanwhile has no news any more.
         known = (rows != _AWAY) & (_column(self._observed_ms)[rows] > 0)
         subjects, rows = subjects[known], rows[known]
+        away = _column(self._space)[rows] == _AWAY
+        for subject in subjects[away].tolist():
+            for row in self._left_beside(subject):
+                subjects, rows = np.append(subjects, subject), np.append(rows, row)
         spaces = _column(self._space)[rows]
         seen_ms = np.where(spaces == _AWAY, _column(self._moved_ms)[rows], 0)
         return Moves(
@@ -340,10 +348,29 @@ class Presence:
         # clears only where it holds the very access point.
         self._ap[row] = ap
         self._observed_ms[row] = observed_ms
-        if self._lead[subject] in (row, _AWAY):
+        lead = self._lead[subject]
+        if lead in (row, _AWAY):
             self._lead[subject] = self._next_lead(subject, row)
             self._waiting.add(subject)
+        elif self._left_unknown(lead):  # it may not be what the store holds: tell both
+            self._waiting.add(subject)
         return True
+
+    def _left_beside(self, subject: int) -> list[int]:
+        """Return who left as the leading device did: the store may know from where."""
+        lead = self._lead[subject]
+        if not self._left_unknown(lead):
+            return []
+        rows = self._subjects.rows_of(subject)
+        return [row for row in rows if row != lead and self._left_unknown(row)]
+
+    def _left_unknown(self, row: int) -> bool:
+        """Return whether a device left from where only the store may know."""
+        return (
+            row < len(self._space)
+            and self._space[row] == _AWAY
+            and self._observed_ms[row] > 0 == self._moved_ms[row]
+        )
 
     def _next_lead(self, subject: int, row: int) -> int:
         """Return who leads after `row` has left: a device seen since, or it still."""

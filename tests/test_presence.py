@@ -185,6 +185,23 @@ def test_a_departure_unknown_here_is_left_to_the_store() -> None:
     assert Floor().left(1, 10) == Move("s-0", ms(10), None, 0, "ap-1")
 
 
+def test_of_two_devices_that_leave_from_where_only_the_store_knows_both_are_told() -> (
+    None
+):
+    """After a restart: the store holds the place that one of them saw, the phone's.
+
+    The last of them alone would leave it there for a day.
+    """
+    phone = Move("s-0", ms(20), None, 0, "ap-1")
+    laptop = Move("s-0", ms(10), None, 0, "ap-2")
+    floor = Floor()
+    assert floor.left(2, 10, LAPTOP) == laptop
+    floor.left(1, 20, PHONE)
+    floor.presence.give_back([0])
+    assert set(floor.moves()) == {phone, laptop}
+    assert floor.joined(1, 30, PHONE) == Move("s-0", ms(30), "north", 70, "ap-1")
+
+
 def test_a_second_departure_still_says_when_the_association_was_seen() -> None:
     """The first may not have been written when the second comes."""
     floor = Floor()
