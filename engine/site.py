@@ -90,8 +90,8 @@ def build(config: settings.Config) -> Site:
             if source.broker is not None:
                 routes = site.routes.setdefault(source.broker, Routes())
                 asked = subscriptions.setdefault(source.broker, [])
+                route = Route(made, *source.topics)
                 for topic in source.topics:
-                    route = Route(made, topic)
                     routes.add(topic, route)
                     asked.append(Subscription(filter=topic, qos=source.qos))
             key = secret(source.secret_file, source.secret_env)

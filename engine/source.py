@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from engine.ingest.formats import base_of, reason_of
+from engine.ingest.routing import Routes
 from engine.model import Outcome, ReadingKind
 
 if TYPE_CHECKING:
@@ -83,28 +84,36 @@ class Source:
 
 
 class Route:
-    """Where the messages of one topic filter go.
+    """Where the messages of a source go: one for all of its topic filters.
+
+    So they keep their order, which decides where they do not tell the time.
 
     Args:
         source: Their source.
-        topic_filter: As subscribed to; "" for a webhook.
+        topic_filters: As subscribed to; none for a webhook.
     """
 
-    __slots__ = ("_base", "_only", "source")
+    __slots__ = ("_base", "_bases", "source")
 
-    def __init__(self, source: Source, topic_filter: str = "") -> None:
+    def __init__(self, source: Source, *topic_filters: str) -> None:
         self.source = source
-        self._base = len(base_of(topic_filter))
-        wild = "+" in topic_filter or "#" in topic_filter
-        # Of a filter without a wildcard the base is all but the last level.
-        self._only = None if wild else topic_filter.rpartition("/")[2]
+        bases = [base_of(topic_filter) for topic_filter in topic_filters] or [""]
+        self._base = len(bases[0])
+        self._bases: Routes[str] | None = None
+        if len(set(bases)) > 1:
+            self._bases = Routes()
+            for topic_filter, base in zip(topic_filters, bases, strict=True):
+                self._bases.add(topic_filter, base)
 
     def rests(self, messages: Sequence[Message]) -> list[str]:
         """Return the topic of each message after the source's base."""
-        if self._only is not None:
-            return [self._only] * len(messages)
-        base = self._base
-        return [message.topic[base:] for message in messages]
+        topics = [message.topic for message in messages]
+        if self._bases is None:
+            base = self._base
+            return [topic[base:] for topic in topics]
+        bases = map(self._bases.find, topics)
+        pairs = zip(topics, bases, strict=True)
+        return [topic[len(base or "") :] for topic, base in pairs]
 
 
 Routed: TypeAlias = "Mapping[Route, Sequence[Message]]"

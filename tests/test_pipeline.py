@@ -63,8 +63,11 @@ class Site:
         self.own = Source(name="own", tenant=self.tenant, form=FORMATS["livefloor"])
         self.z2m = Source(name="z2m", tenant=self.tenant, form=FORMATS["zigbee2mqtt"])
         self.routes: Routes[Route] = Routes()
-        for stream, topics in ((self.own, "acme/#"), (self.z2m, "zigbee2mqtt/#")):
-            self.routes.add(topics, Route(stream, topics))
+        zigbee = ("zigbee2mqtt/#", "z/+", "z/+/availability", "seat")
+        for source, filters in ((self.own, ("acme/#",)), (self.z2m, zigbee)):
+            route = Route(source, *filters)
+            for topic_filter in filters:
+                self.routes.add(topic_filter, route)
         self.stages: list[str] = []
         self.pipeline = Pipeline(lambda stage, _: self.stages.append(stage))
 
@@ -143,6 +146,22 @@ def test_a_device_that_went_off_in_the_chunk_that_brought_its_reading_is_off() -
         Message("zigbee2mqtt/seat/availability", b'{"state":"offline"}'),
     )
     assert site.state("hq-1-desk-3") is State.OFFLINE
+
+
+def test_messages_of_a_source_keep_their_order_whatever_filters_cover_them() -> None:
+    site = Site()
+    site.run(
+        Message("z/seat", b'{"occupancy":true}'),
+        Message("z/seat/availability", b"offline"),
+        Message("zigbee2mqtt/seat", b'{"occupancy":true}'),
+    )
+    assert site.state("hq-1-desk-3") is State.OCCUPIED
+    site.run(
+        Message("zigbee2mqtt/seat", b'{"occupancy":true}'),
+        Message("z/seat", b'{"occupancy":true}'),
+        Message("seat", b'{"occupancy":false}'),
+    )
+    assert site.state("hq-1-desk-3") is State.FREE
 
 
 def test_what_the_broker_replayed_is_older_than_what_is_live() -> None:

@@ -73,7 +73,8 @@ class Routes(Generic[T]):
 
     def find(self, topic: str) -> T | None:
         """Return where a topic goes, None where no filter covers it."""
-        return self._exact.get(topic) or self._find(topic)
+        target = self._exact.get(topic)
+        return self._find(topic) if target is None else target
 
     def sort(self, messages: Sequence[M]) -> Mapping[T, list[M]]:
         """Return the messages by where they go; those that go nowhere are counted."""
