@@ -290,6 +290,21 @@ def test_the_row_of_an_expired_device_leads_nobody_when_it_is_given_away() -> No
     assert [move.subject for move in floor.moves()] == ["s-1"]
 
 
+def test_a_forgotten_subject_is_not_where_the_next_device_of_its_row_is() -> None:
+    """The subject's row may be somebody else's by then, and a claim was still open."""
+    floor = Floor()
+    for space, second in ((1, 0), (2, 10), (1, 20)):
+        floor.joined(space, second)
+    floor.presence.forget(0, [PHONE])
+    assert floor.confirm(600) == []
+    reused = Fixes(
+        [1], [PHONE], [Placement(3, 3, 70)], [Observation(JOINED, "ap-3", ms(700))]
+    )
+    floor.presence.settle(reused, ms(700))
+    floor.presence.tell_all()
+    assert floor.moves() == [Move("s-1", ms(700), "hopper", 70, "ap-3")]
+
+
 def test_a_device_that_is_no_longer_the_subjects_takes_its_place_with_it() -> None:
     floor = Floor()
     floor.joined(1, 0, LAPTOP)

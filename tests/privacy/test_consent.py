@@ -249,3 +249,56 @@ def test_rows_that_are_given_away_leave_room_for_other_devices() -> None:
     consent.release(rows)
     assert consent.rows_of(0) == []
     assert admit(consent, Identity(login="ada")) >= 0
+
+
+ACT = st.sampled_from(["grant", "withdraw", "change", "release", "see"])
+ADDRESSES = [f"02000000000{n}" for n in range(3)]
+
+
+@given(st.lists(st.tuples(ACT, st.integers(0, 2), st.integers(0, 2)), max_size=40))
+def test_a_row_stands_for_one_device_of_one_subject_whoever_had_it_before(
+    steps: list[tuple[str, int, int]],
+) -> None:
+    consent = Consent()
+    sharing: dict[int, Person] = {}
+    owner: dict[str, int] = {}  # of registered devices: who was first
+    known: dict[tuple[int, str | None], int] = {}  # rows, by whose and which device
+    for number, (act, who, device) in enumerate(steps):
+        address, person = ADDRESSES[device], sharing.get(who)
+        if act == "grant" and person is None:
+            person = Person(f"s-{number}", f"p{who}", "", (address,), 0)
+            sharing[who] = person
+            owner.setdefault(address, who)
+            consent.grant(person)
+        elif act == "withdraw" and person is not None:
+            theirs = {row for (one, _), row in known.items() if one == who}
+            assert set(consent.withdraw(sharing.pop(who))) == theirs
+            known = {key: row for key, row in known.items() if key[0] != who}
+            owner = {one: of for one, of in owner.items() if of != who}
+        elif act == "change" and person is not None:
+            owner = {one: of for one, of in owner.items() if of != who}
+            owner.setdefault(address, who)
+            sharing[who] = Person(person.subject, person.login, "", (address,), 0)
+            consent.change(sharing[who])
+        elif act == "release" and (who, address) in known:
+            consent.release([known.pop((who, address))])
+        if act in ("grant", "change", "see"):
+            asked = {
+                (who, address): Identity(f"P{who}", address.upper()),
+                (who, None): Identity(f"p{who}"),
+                (owner.get(address, -1), address): Identity(device=address),
+            }
+            rows = consent.admit([*asked.values()])
+            for (whose, which), row in zip(asked, rows, strict=True):
+                if whose not in sharing:
+                    assert row == STRANGER
+                    continue
+                assert known.setdefault((whose, which), row) == row
+                subject = consent.subject_by_row[row]
+                assert consent.subject_id(subject) == sharing[whose].subject
+        assert len(set(known.values())) == len(known)
+        for one, person in sharing.items():
+            found = consent.subject_of(person.subject)
+            assert found is not None
+            rows = [row for (whose, _), row in known.items() if whose == one]
+            assert sorted(consent.rows_of(found)) == sorted(rows)
