@@ -31,9 +31,16 @@ if TYPE_CHECKING:
 
 Role = Literal["locations", "registry"]
 
-# A busy machine is no fault of a rule: properties are judged by their result alone.
+# A busy machine is no fault of a rule: properties are judged by their result alone, and
+# the same tree gives the same result. `--hypothesis-profile=explore` looks further.
 settings.register_profile(
-    "engine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    "engine",
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile(
+    "explore", settings.get_profile("engine"), derandomize=False, max_examples=2_000
 )
 settings.load_profile("engine")
 

@@ -254,12 +254,12 @@ class Consent:
         self._memory.clear()
         before = set(self._record(subject).devices)
         after = set(self._hold(subject, person))
-        for address in before - after:
+        gone = before - after
+        for address in gone:
             self._subject_by_device.remove(address, subject)
-        for address in after - before:
+        for address in after:  # the kept ones too: who had one before may have left
             if self._subject_by_device.get(address) < 0:
                 self._subject_by_device.add(address, subject)
-        gone = before - after
         return [row for row in self.rows_of(subject) if self._address[row] in gone]
 
     def withdraw(self, person: Person) -> list[int]:

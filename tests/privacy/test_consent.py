@@ -234,6 +234,15 @@ def test_a_changed_person_keeps_the_subject_and_loses_the_old_device() -> None:
     assert consent.change(BOB) == []
 
 
+def test_a_device_kept_through_a_change_is_theirs_once_its_first_owner_left() -> None:
+    shared = ("020000000001",)
+    first, second = (Person(f"s-{n}", f"p{n}", "", shared, 0) for n in range(2))
+    consent = view(first, second)
+    consent.withdraw(first)
+    consent.change(second)
+    assert who(consent, Identity(device="020000000001")) == "s-1"
+
+
 def test_rows_that_are_given_away_leave_room_for_other_devices() -> None:
     """Phones change their addresses: an old one must not count for ever."""
     consent = view(ADA)
