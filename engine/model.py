@@ -43,28 +43,52 @@ class Identity(msgspec.Struct, frozen=True, gc=False):
 
 
 class ObservationKind(StrEnum):
-    """What a device did at an access point; spelled as in livefloor's own JSON."""
+    """What a device did; spelled as in livefloor's own JSON."""
 
     JOINED = "joined"
-    """Associated, roamed here, or reported as still associated."""
+    """Associated, roamed or located here, or reported as still here."""
     LEFT = "left"
     """The association with the named access point (or session) ended."""
+    GONE = "gone"
+    """Left the site: whatever is known of the device, and is not newer, ended."""
+
+
+class Spot(msgspec.Struct, frozen=True, gc=False):
+    """Where a source's location engine puts a device, in the source's own terms.
+
+    Attributes:
+        floor: The source's key of the floor, map or floor plan; always a text, as
+            some are numbers beyond 2⁵³.
+        x, y: In the unit and from the origin of that map, which `locate` knows.
+        accuracy_m: Radius in metres; negative where the source does not say.
+    """
+
+    floor: str
+    x: float
+    y: float
+    accuracy_m: float = -1.0
 
 
 class Observation(msgspec.Struct, frozen=True, gc=False):
     """What a Wi-Fi source reported, without the person it is about.
 
     Attributes:
-        kind: Joined or left.
-        ap: Access point, in canonical spelling (`space.canonical_ap`).
+        kind: Joined, left or gone.
+        ap: Access point, in canonical spelling (`space.canonical_ap`); "" where the
+            source names none.
         observed_at_ms: The source's clock, clamped by the format's time rules.
         session: The source's name for the association, where it has one.
+        spot: Where its location engine puts the device, where it has one.
+        blur_ms: How much later than `observed_at_ms` it may have been: 999 of a
+            source that writes whole seconds.
     """
 
     kind: ObservationKind
     ap: str
     observed_at_ms: int
     session: str | None = None
+    spot: Spot | None = None
+    blur_ms: int = 0
 
 
 class ReadingKind(IntEnum):
@@ -77,7 +101,16 @@ class ReadingKind(IntEnum):
     COUNT = 3
     """People now: 0 or more, -1 unknown."""
     HEALTH = 4
-    """1 online, 0 offline; speaks for every channel of the device."""
+    """1 online, 0 offline, -1 faulty: it lives, and what it measures is worth nothing.
+    Speaks for every channel of the device."""
+    FLOW_DELTA = 5
+    """People who crossed a line since the last report: `value` in, `out` out."""
+    FLOW_TOTAL = 6
+    """The same since the counter began, which wraps after `bits` bits."""
+    CONTACT = 7
+    """A door: 1 open, 0 closed, -1 unknown."""
+    ENV = 8
+    """Of the air, or of the device: thousandths of the unit that `metric` names."""
 
 
 class ReadingFlag(IntEnum):
@@ -87,6 +120,21 @@ class ReadingFlag(IntEnum):
     """The broker replayed it: of unknown age, never evidence of motion."""
     CACHED = 2
     """The source repeats cached values: an equal value is liveness, not evidence."""
+    BACKFILL = 4
+    """What was measured before and could not be sent: history, never the state now."""
+    CAPPED = 8
+    """The sensor counts no further: a lower bound."""
+
+
+class Metric(StrEnum):
+    """What an ENV reading measures, with its unit."""
+
+    CO2 = "co2_ppm"
+    TEMPERATURE = "temperature_c"
+    HUMIDITY = "humidity_pct"
+    ILLUMINANCE = "illuminance_lx"
+    BATTERY = "battery_pct"
+    VOLTAGE = "battery_v"
 
 
 class Reading(msgspec.Struct, frozen=True, gc=False):
@@ -99,6 +147,9 @@ class Reading(msgspec.Struct, frozen=True, gc=False):
         observed_at_ms: The source's clock, or the time of receipt where it has none.
         channel: Line, region or zone inside the device; "" is the whole device.
         flags: Bits of `ReadingFlag`.
+        out: Of flows: people out.
+        bits: Of flow totals: the width of the counter; 0 where it never wraps.
+        metric: Of ENV.
     """
 
     device: str
@@ -107,6 +158,9 @@ class Reading(msgspec.Struct, frozen=True, gc=False):
     observed_at_ms: int
     channel: str = ""
     flags: int = 0
+    out: int = 0
+    bits: int = 0
+    metric: Metric | None = None
 
 
 class Sightings(NamedTuple):

@@ -142,7 +142,7 @@ _readings = (
     msgspec.msgpack.Decoder(_Reading).decode,
 )
 
-_KINDS = {"joined": ObservationKind.JOINED, "left": ObservationKind.LEFT}
+_KINDS = {kind.value: kind for kind in ObservationKind}
 
 
 def records(payload: bytes) -> Sequence[Record]:
