@@ -68,6 +68,11 @@ class Format:
             `identify` is.
         read: Decodes records about nobody. None: the format has no readings.
             `ReadingFlag.RETAINED` is for the pipeline to add.
+        binds: A record that names both vouches that the device is the login's.
+        verify: How its webhooks prove who sends them, unless the source says otherwise.
+        answer: The HTTP status that its sender expects of success.
+        fresh: Of a format that remembers between two calls: gives a new one, for one
+            source alone.
     """
 
     name: str
@@ -77,6 +82,10 @@ class Format:
     quick: Callable[[bytes], Identity] | None = None
     observe: Batch[Observation | None] | None = None
     read: Batch[Sequence[Reading] | None] | None = None
+    binds: bool = False
+    verify: str = "secret"
+    answer: int = 204
+    fresh: Callable[[], Format] | None = None
 
     def fit(self, payloads: Sequence[bytes]) -> bool:
         """Return whether no payload is over the limit."""
