@@ -62,6 +62,8 @@ class _Admitted(NamedTuple):
     device: list[int]
     records: list[Record]
     topics: list[str]
+    named: list[bool]
+    """Of a format that vouches for devices: which records name a login; else empty."""
 
 
 class _Anonymous(NamedTuple):
@@ -150,12 +152,17 @@ def _decide(
     if retained:
         _refuse_people(identities, refuse)
     rows = source.tenant.consent.admit(identities)
+    if source.form.binds:
+        source.tenant.consent.disown(identities, rows, now_ms)
     source.tally.add(Outcome.DISPOSED, rows.count(STRANGER))
     ours = [row >= 0 for row in rows]
     if any(ours):
         devices = [row for row in rows if row >= 0]
         kept, topics = list(compress(records, ours)), list(compress(whose, ours))
-        admitted.append(_Admitted(source, devices, kept, topics))
+        named: list[bool] = []
+        if source.form.binds:
+            named = [bool(one and one.login) for one in compress(identities, ours)]
+        admitted.append(_Admitted(source, devices, kept, topics, named))
     if NOBODY in rows:
         free = [row == NOBODY for row in rows]
         kept, topics = list(compress(records, free)), list(compress(whose, free))
@@ -199,10 +206,13 @@ def _refuse_people(identities: list[Identity | None], refuse: _Refusals) -> None
 
 def _place(admitted: _Admitted, now_ms: int) -> tuple[Source, Fixes]:
     """Decode the rest of each record, and find where it is; its identity ends here."""
-    source, devices, records, topics = admitted
+    source, devices, records, topics, named = admitted
     observe, tenant, refuse = source.form.observe, source.tenant, source.tally.refuse
     assert observe is not None  # noqa: S101 - it names people
     observations = observe(records, topics, now_ms, refuse)
+    if any(named):
+        vouched = list(compress(devices, named))
+        tenant.consent.vouch(vouched, list(compress(observations, named)), now_ms)
     sightings = tenant.consent.sightings(devices, observations)
     return source, tenant.locator.place(sightings, refuse)
 

@@ -148,6 +148,7 @@ class Tenant:
 
     def expire(self, now_ms: int) -> None:
         """Clear what is older than it may get; about once a minute."""
+        self.consent.expire(now_ms)
         rows = self.presence.expire(now_ms)
         self.consent.release([row for row in rows if row < self.consent.rows])
 

@@ -9,6 +9,13 @@ device that a source named together with their login, or the login itself. Rows 
 `presence` tell a phone from a laptop without an address; each is made when it is first
 seen and given away after a withdrawal.
 
+A *voucher* is what an authenticated record says of a device: whose login it was seen
+with. Locations often come by another stream, with the device alone; until it ends the
+voucher tells whose that is, before any registration does, because a device can be lent,
+sold, or make up a new address. It ends with its session, with a later one that names
+anybody else (of whom nothing is kept: the device is nobody's), and after a day. A
+location that arrives before its voucher ends like any stranger's: it is never parked.
+
 What is held of a person is one packed record; everything else is columns of numbers, so
 that a million people fit beside the engine. Logins alone are in a dict: they are what
 busy sources send.
@@ -18,11 +25,11 @@ from __future__ import annotations
 
 from array import array
 from struct import Struct
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
-from engine.model import Person, Sightings
+from engine.model import ObservationKind, Person, Sightings
 from engine.privacy.index import Index
 from engine.spelling import canonical_login, device_address
 
@@ -47,9 +54,19 @@ LONGEST = 32
 """Characters of a device that is remembered: more than any spelling of an address has,
 while a message may hold a million of them."""
 
+VOUCHER_MS = 86_400_000
+"""How long a voucher holds without being renewed: as long as a location may."""
+
 _NONE = -1
 _LOGIN = -1
 """The address of the row that stands for the login itself."""
+
+
+class _Voucher(NamedTuple):
+    """Who was seen with a device: a device row, `STRANGER` for anybody else."""
+
+    row: int
+    at_ms: int
 
 
 class _Record(msgspec.Struct, array_like=True, gc=False):
@@ -60,6 +77,7 @@ class _Record(msgspec.Struct, array_like=True, gc=False):
     since_ms: int
 
 
+_JOINED = ObservationKind.JOINED
 _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder(_Record).decode
 _head = Struct("<iB")
@@ -92,6 +110,8 @@ class Consent:
         self._next = array("i")
         self._subject_by_id = Index()
         self._subject_by_device = Index()
+        self._vouchers: dict[int, _Voucher] = {}
+        """By address; of devices that are, or were, of somebody who shares."""
         self._free_rows: list[int] = []
         self._free_subjects: list[int] = []
         self._memory: dict[tuple[str | None, str | None], int] = {}
@@ -151,7 +171,7 @@ class Consent:
         if login:
             row = self._named(login, device)
         elif device:
-            row = self._registered(device)
+            row = self._unnamed(device)
         else:
             return NOBODY if login is None and device is None else STRANGER
         if row >= 0 and (device is None or len(device) <= LONGEST):
@@ -180,6 +200,69 @@ class Consent:
             rows = [row for row, one in pairs if one is not None]
         subject_by_row = self.subject_by_row
         return Sightings([subject_by_row[row] for row in rows], rows, seen)
+
+    def vouch(
+        self,
+        rows: Sequence[int],
+        observations: Sequence[Observation | None],
+        now_ms: int,
+    ) -> None:
+        """Take in which devices authenticated records saw with a login that shares.
+
+        Args:
+            rows: As `admit` gave them, of records that name a login.
+            observations: Of each, None where its record was refused after all.
+            now_ms: The time of receipt.
+        """
+        for row, seen in zip(rows, observations, strict=True):
+            address = self._address[row]
+            if seen is None or address == _LOGIN:
+                continue
+            at_ms, known = seen.observed_at_ms, self._vouchers.get(address)
+            if at_ms <= now_ms - VOUCHER_MS or (known and at_ms < known.at_ms):
+                continue
+            if seen.kind is _JOINED:
+                self._vouchers[address] = _Voucher(row, at_ms)
+            elif known and known.row == row:
+                del self._vouchers[address]
+            else:
+                continue
+            if known is None or known.row != row or seen.kind is not _JOINED:
+                self._memory.clear()
+
+    def disown(
+        self, identities: Sequence[Identity | None], rows: Sequence[int], now_ms: int
+    ) -> None:
+        """Take in which devices authenticated records saw with anybody else's login.
+
+        Nothing is kept of devices that nobody who shares has, and nothing of the login.
+
+        Args:
+            identities: Of the records.
+            rows: What `admit` answered.
+            now_ms: The time of receipt; the record's own is never decoded.
+        """
+        for identity, row in zip(identities, rows, strict=True):
+            if row != STRANGER or identity is None:
+                continue
+            if not identity.login or not identity.device:
+                continue
+            address = device_address(identity.device)
+            known = self._vouchers.get(address)
+            if known is None and self._subject_by_device.get(address) < 0:
+                continue
+            self._vouchers[address] = _Voucher(STRANGER, now_ms)
+            if known is None or known.row != STRANGER:
+                self._memory.clear()
+
+    def expire(self, now_ms: int) -> None:
+        """End the vouchers that were not renewed for a day."""
+        horizon_ms = now_ms - VOUCHER_MS
+        vouchers = self._vouchers
+        kept = {a: one for a, one in vouchers.items() if one.at_ms > horizon_ms}
+        if len(kept) < len(vouchers):
+            self._vouchers = kept
+            self._memory.clear()
 
     def subject_id(self, subject: int) -> str:
         """Return the opaque id of a subject's row."""
@@ -257,6 +340,7 @@ class Consent:
         gone = before - after
         for address in gone:
             self._subject_by_device.remove(address, subject)
+            self._end_voucher(address, subject)
         for address in after:  # the kept ones too: who had one before may have left
             if self._subject_by_device.get(address) < 0:
                 self._subject_by_device.add(address, subject)
@@ -270,6 +354,7 @@ class Consent:
         self._memory.clear()
         rows = self.rows_of(subject)
         for row in rows:
+            self._end_voucher(self._address[row], subject)
             self.subject_by_row[row] = self._address[row] = self._next[row] = _NONE
         del self._record_by_login[person.login]
         self._subject_by_id.remove(hash(person.subject), subject)
@@ -285,11 +370,12 @@ class Consent:
         """Give away rows of which nothing is known any more.
 
         Addresses rotate: the row of one that was not seen for a day would otherwise
-        count against `DEVICES_PER_LOGIN` for ever.
+        count against `DEVICES_PER_LOGIN` for ever. One that is vouched for stays.
         """
         for row in rows:
             subject = self.subject_by_row[row]
-            if subject < 0:
+            known = self._vouchers.get(self._address[row])
+            if subject < 0 or (known and known.row == row):
                 continue
             self._memory.clear()
             rest = [other for other in self.rows_of(subject) if other != row]
@@ -318,9 +404,21 @@ class Consent:
     def _record(self, subject: int) -> _Record:
         return _rest_of(self._held(subject))
 
-    def _registered(self, device: str) -> int:
-        """Return the row of a registered device, `STRANGER` for any other."""
+    def _end_voucher(self, address: int, subject: int) -> None:
+        """End what was vouched for a subject; that it is somebody else's stands."""
+        known = self._vouchers.get(address)
+        if known and known.row >= 0 and self.subject_by_row[known.row] == subject:
+            del self._vouchers[address]
+
+    def _unnamed(self, device: str) -> int:
+        """Return the row of a device that was vouched for or else registered.
+
+        `STRANGER` for any other.
+        """
         address = device_address(device)
+        known = self._vouchers.get(address)
+        if known is not None:
+            return known.row
         subject = self._subject_by_device.get(address) if address >= 0 else _NONE
         return STRANGER if subject < 0 else self._device(subject, address)
 

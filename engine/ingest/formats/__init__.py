@@ -142,6 +142,7 @@ FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
                 max_bytes=radius.MAX_BYTES,
                 identify=each(radius.identify),
                 observe=each(radius.observe),
+                binds=True,
             ),
             Format(
                 "zigbee2mqtt",
