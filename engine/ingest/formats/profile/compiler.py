@@ -17,7 +17,7 @@ import msgspec
 from engine.errors import Malformed, TooLarge
 from engine.ingest.formats.profile.clock import clock
 from engine.ingest.formats.profile.language import Profile, Rule, Scope
-from engine.ingest.formats.profile.path import MISSING, Flaw, Names, Value
+from engine.ingest.formats.profile.path import MISSING, Flaw, Names, Value, topic
 from engine.ingest.formats.profile.question import some
 from engine.ingest.formats.profile.reading import (
     Make,
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from engine.ingest.formats.profile.clock import Clock
-    from engine.ingest.formats.profile.path import Get, Give
+    from engine.ingest.formats.profile.path import Get, Give, Match
     from engine.ingest.formats.profile.question import Ask
     from engine.ingest.formats.wire import Record, Refuse
 
@@ -118,6 +118,7 @@ def compile_profile(source: Source, fetch: Callable[[str, Source], Source]) -> C
     for placed in _placed(source, fetch):
         ends.setdefault(placed.scopes, []).append(placed)
     try:
+        match = None if table.topic is None else topic(table.topic, names)
         who = who_of(table.device, table.device_as, names)
         when = clock(table, names)
         flags = flags_of(table.flags, names)
@@ -133,7 +134,7 @@ def compile_profile(source: Source, fetch: Callable[[str, Source], Source]) -> C
             _decoder(table, shape),
             _reader(
                 visits,
-                _Start(who, when, flags, passed, refused),
+                _Start(match, who, when, flags, passed, refused),
                 slots=max(slots),
                 strict=table.otherwise == "refuse",
             ),
@@ -280,6 +281,7 @@ def _made(rules: list[_Placed], names: Names) -> Iterator[tuple[set[str], Make]]
 class _Start(NamedTuple):
     """What a profile says of the whole message."""
 
+    match: Match | None
     who: Give | None
     when: Clock | None
     flags: Get | None
@@ -291,11 +293,13 @@ Read: TypeAlias = "Callable[[Value, str, int, Refuse], list[Reading]]"
 
 
 def _reader(visits: list[Visit], start: _Start, *, slots: int, strict: bool) -> Read:
-    who, when, flags, passed, refused = start
+    match, who, when, flags, passed, refused = start
     blank = [MISSING] * (slots - 2)
 
-    def read(root: Value, topic: str, now_ms: int, refuse: Refuse) -> list[Reading]:
-        known = [root, topic, *blank]
+    def read(root: Value, name: str, now_ms: int, refuse: Refuse) -> list[Reading]:
+        known = [root, name, *blank]
+        if match is not None and not match(name, known):
+            return unclaimed()
         if passed is not None and passed(root, known):
             return []
         if refused is not None and refused(root, known):
@@ -310,9 +314,12 @@ def _reader(visits: list[Visit], start: _Start, *, slots: int, strict: bool) -> 
             visit(root, run, mark)
         if run.alive is not None and not any(map(_is_news, run.found)):
             run.found.append(Reading(run.alive, HEALTH, 1, mark.at_ms))
-        if strict and not run.claimed:
+        return run.found if run.claimed else unclaimed()
+
+    def unclaimed() -> list[Reading]:
+        if strict:
             raise Malformed("no rule of the profile is about this message")
-        return run.found
+        return []
 
     return read
 

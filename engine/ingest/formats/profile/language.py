@@ -179,6 +179,7 @@ class Profile(When, frozen=True, kw_only=True):
         body: A JSON text, plain text, or JSON where it is JSON and text where not.
         max_bytes: A larger message is refused.
         verify, answer: As `Format`: how a webhook proves itself, what it is answered.
+        topic: Pattern of the topics of all messages; no rule is about any other.
         device, device_as: Template of the device's name.
         passed: Messages about something else, to pass over without a word.
         refused: Messages to refuse, counted.
@@ -190,6 +191,7 @@ class Profile(When, frozen=True, kw_only=True):
     max_bytes: Annotated[int, Meta(ge=1, le=1 << 20)] = 1 << 18
     verify: Annotated[str, Meta(pattern="^[a-z][a-z0-9_-]{0,30}$")] = "secret"
     answer: Annotated[int, Meta(ge=200, le=299)] = 204
+    topic: Text | None = None
     device: Texts | None = None
     device_as: Literal["lower", "hex"] = "lower"
     flags: Flags = Flags()
