@@ -88,8 +88,8 @@ MEANINGS: dict[str, tuple[str, int, list[Meaning]]] = {
         NOW_MS,
         [
             says("spc_12345", "COUNT", 0, NOW_MS, flags=CACHED),
-            says("spc_12345", "HEALTH", 1, NOW_MS),
             says("spc_1678910", "COUNT", 1, NOW_MS, flags=CACHED),
+            says("spc_12345", "HEALTH", 1, NOW_MS),
             says("spc_1678910", "HEALTH", 1, NOW_MS),
         ],
     ),
