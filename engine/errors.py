@@ -7,7 +7,8 @@
     │   ├── Malformed      1001  not the format, or a field of the wrong type
     │   ├── TooLarge       1002  more bytes or records than the format allows
     │   ├── BadTime        1003  no usable time, or one out of range
-    │   └── UnknownName    1004  an access point or sensor that the plan does not know
+    │   ├── UnknownName    1004  an access point or sensor that the plan does not know
+    │   └── UnknownValue   1005  a value without a meaning; all else is read
     ├── RequestError       the caller is to blame    2xxx  answered with an HTTP status
     │   ├── BadRequest     2002  400, the body or a parameter does not fit
     │   ├── Unauthorized   2001  401, no token or one that is not accepted
@@ -71,6 +72,13 @@ class UnknownName(InputError):
 
     code = 1004
     reason = "unknown_name"
+
+
+class UnknownValue(InputError):
+    """A value that the format gives no meaning: it alone is refused, never guessed."""
+
+    code = 1005
+    reason = "unknown_value"
 
 
 class RequestError(EngineError):

@@ -26,7 +26,14 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from engine.errors import BadTime, InputError, Malformed, TooLarge, UnknownName
+from engine.errors import (
+    BadTime,
+    InputError,
+    Malformed,
+    TooLarge,
+    UnknownName,
+    UnknownValue,
+)
 from engine.model import Outcome
 from engine.spelling import ID
 
@@ -72,7 +79,14 @@ LABELS: Final[Mapping[str, frozenset[str] | re.Pattern[str]]] = {
     "reason": frozenset(
         {
             kind.reason
-            for kind in (InputError, Malformed, TooLarge, BadTime, UnknownName)
+            for kind in (
+                InputError,
+                Malformed,
+                TooLarge,
+                BadTime,
+                UnknownName,
+                UnknownValue,
+            )
         }
     ),
     "role": frozenset({"locations", "registry"}),

@@ -52,6 +52,12 @@ SourceTime: TypeAlias = int | float | str | None
 MAX_COUNT = 1_000_000
 """The largest count or number of pulses of one sensor that can be meant."""
 
+MAX_FLOW = 1 << 53
+"""The largest count of a counter that never begins anew."""
+
+MAX_ENV = 1 << 53
+"""The largest amount of thousandths of a unit; beyond it a float is not exact."""
+
 FUTURE_MS = 120_000
 """How far a source's clock may be ahead where the record is about a person."""
 
@@ -79,6 +85,7 @@ PRESENCE = ReadingKind.PRESENCE
 MOTION = ReadingKind.MOTION
 COUNT = ReadingKind.COUNT
 HEALTH = ReadingKind.HEALTH
+ENV = ReadingKind.ENV
 CACHED = ReadingFlag.CACHED
 
 
