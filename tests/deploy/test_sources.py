@@ -2,12 +2,14 @@
 
 Checked of each page that shows a message and what it becomes: its settings fit into the
 shipped configuration, its rows of `sensors.csv` bind what the message says, and its
-table is what the format makes of the message.
+table is what the format makes of the message. A page about what has no profile yet shows
+one to begin with.
 """
 
 from __future__ import annotations
 
 import csv
+import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -125,3 +127,17 @@ def test_the_table_of_a_page_is_what_its_message_becomes(name: str) -> None:
         (reading.device, reading.channel, kind_of(reading), in_words(reading))
         for reading in readings(name)
     ]
+
+
+BEGIN = "## A profile to begin with"
+
+
+def test_the_profile_that_a_page_begins_with_is_one(tmp_path: Path) -> None:
+    page = (DEPLOY / "sources" / "pointgrab.md").read_text().partition(BEGIN)[2]
+    own = tmp_path / "pointgrab.toml"
+    own.write_text(block(page, "toml"))
+    form = find(str(own))
+    area = {"areaId": "A-7", "devices": ["1"], "count": 3, "type": "COUNTING"}
+    for message in (area, [area]):
+        (reading,) = one(form.read, json.dumps(message).encode()) or ()
+        assert (reading.device, in_words(reading)) == ("a-7", "3 people")
