@@ -8,7 +8,7 @@
     │   ├── TooLarge       1002  more bytes or records than the format allows
     │   ├── BadTime        1003  no usable time, or one out of range
     │   ├── UnknownName    1004  an access point or sensor that the plan does not know
-    │   └── UnknownValue   1005  a value without a meaning; all else is read
+    │   └── UnknownValue   1007  a value without a meaning; all else is read
     ├── RequestError       the caller is to blame    2xxx  answered with an HTTP status
     │   ├── BadRequest     2002  400, the body or a parameter does not fit
     │   ├── Unauthorized   2001  401, no token or one that is not accepted
@@ -77,7 +77,7 @@ class UnknownName(InputError):
 class UnknownValue(InputError):
     """A value that the format gives no meaning: it alone is refused, never guessed."""
 
-    code = 1005
+    code = 1007
     reason = "unknown_value"
 
 

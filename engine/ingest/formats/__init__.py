@@ -80,6 +80,7 @@ class Format:
         answer: The HTTP status that its sender expects of success.
         fresh: Of a format that remembers between two calls: gives a new one, for one
             source alone.
+        whole: Its functions get whole topics, since messages name topics of others.
     """
 
     name: str
@@ -93,6 +94,7 @@ class Format:
     verify: str = "secret"
     answer: int = 204
     fresh: Callable[[], Format] | None = None
+    whole: bool = False
 
     def fit(self, payloads: Sequence[bytes]) -> bool:
         """Return whether no payload is over the limit."""
@@ -207,6 +209,7 @@ def _of_profile(name: str, compiled: Compiled) -> Format:
         read=compiled.read,
         verify=table.verify,
         answer=table.answer,
+        whole=True,
     )
 
 

@@ -85,7 +85,6 @@ PRESENCE = ReadingKind.PRESENCE
 MOTION = ReadingKind.MOTION
 COUNT = ReadingKind.COUNT
 HEALTH = ReadingKind.HEALTH
-ENV = ReadingKind.ENV
 CACHED = ReadingFlag.CACHED
 
 

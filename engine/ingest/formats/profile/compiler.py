@@ -30,7 +30,7 @@ from engine.ingest.formats.profile.reading import (
 )
 from engine.ingest.formats.profile.scope import Wrap, flags_of, who_of, wraps
 from engine.ingest.formats.profile.shape import Shape
-from engine.ingest.formats.wire import ENV, HEALTH, REFUSALS, Batch, sensor_time
+from engine.ingest.formats.wire import HEALTH, REFUSALS, Batch, sensor_time
 from engine.model import Reading, ReadingFlag
 
 if TYPE_CHECKING:
@@ -250,7 +250,7 @@ def _looking(
     def visit(item: Value, run: Run, mark: Mark) -> None:
         run.claimed = True
         if alive:
-            run.alive = named(mark.device)
+            run.alive[named(mark.device)] = mark.at_ms
         hits = always
         if item.__class__ is dict:
             for key in item:
@@ -312,8 +312,8 @@ def _reader(visits: list[Visit], start: _Start, *, slots: int, strict: bool) -> 
         )
         for visit in visits:
             visit(root, run, mark)
-        if run.alive is not None and not any(map(_is_news, run.found)):
-            run.found.append(Reading(run.alive, HEALTH, 1, mark.at_ms))
+        if run.alive:
+            run.found += _lives(run)
         return run.found if run.claimed else unclaimed()
 
     def unclaimed() -> list[Reading]:
@@ -324,9 +324,11 @@ def _reader(visits: list[Visit], start: _Start, *, slots: int, strict: bool) -> 
     return read
 
 
-def _is_news(reading: Reading) -> bool:
-    """Tell whether a reading says of itself that its device is alive now."""
-    return reading.kind is not ENV and not reading.flags & _BACKFILL
+def _lives(run: Run) -> list[Reading]:
+    """Return that devices are online of which nothing else is known now."""
+    heard = {one.device for one in run.found if not one.flags & _BACKFILL}
+    alive = run.alive.items()
+    return [Reading(name, HEALTH, 1, at) for name, at in alive if name not in heard]
 
 
 def _decoder(table: Profile, shape: Shape) -> Callable[[Record], Value]:

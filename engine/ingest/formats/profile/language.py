@@ -53,6 +53,7 @@ class Test(_Table, frozen=True, kw_only=True):
     differs: Scalar | Scalars | UnsetType = field(default=UNSET, name="not")
     type: Type | UnsetType = UNSET
     matches: Text | UnsetType = UNSET
+    contains: Scalar | UnsetType = UNSET
 
 
 Tests: TypeAlias = Annotated[tuple[Test, ...], Meta(max_length=16)]
@@ -138,7 +139,7 @@ class Scope(When, frozen=True, kw_only=True):
     when: Tests = ()
     at: Text = ""
     device: Texts | None = None
-    device_as: Literal["lower", "hex"] = "lower"
+    device_as: Literal["lower", "hex", "last"] = "lower"
     flags: Flags = Flags()
 
 
@@ -193,7 +194,7 @@ class Profile(When, frozen=True, kw_only=True):
     answer: Annotated[int, Meta(ge=200, le=299)] = 204
     topic: Text | None = None
     device: Texts | None = None
-    device_as: Literal["lower", "hex"] = "lower"
+    device_as: Literal["lower", "hex", "last"] = "lower"
     flags: Flags = Flags()
     passed: Tests = field(default=(), name="pass")
     refused: Tests = field(default=(), name="refuse")

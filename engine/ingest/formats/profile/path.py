@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 MAX_STEPS = 12
 MAX_NAME = 128
-"""Characters that a template may give, and that a topic may have captured."""
+"""Characters that a template may give, or a topic with a name of many levels have."""
 
 
 class Missing:
@@ -209,6 +209,13 @@ def getter(text: str, names: Names) -> Get:
     return compiled(path, names)
 
 
+def items_of(text: str, names: Names) -> None:
+    """Say that the items of the list that a path leads to are read as well."""
+    shape = names.walk(parse(text))
+    if shape is not None:
+        shape.step(EACH)
+
+
 def compiled(path: Path, names: Names) -> Get:
     """Compile a path without `[*]`.
 
@@ -374,10 +381,7 @@ Match: TypeAlias = "Callable[[str, Known], bool]"
 
 
 def topic(text: str, names: Names) -> Match:
-    """Compile a pattern of topics, which is compared from the end of a topic.
-
-    A format gets a topic without the base of its source, so what is missing at the
-    front of it was the base; it can be anything where the pattern has no name.
+    """Compile a pattern of topics; a topic may have more levels in front.
 
     Raises:
         Flaw: A level that cannot be used, a name used twice, or two of many levels.
@@ -434,42 +438,31 @@ def _level(level: str, text: str, names: Names) -> _Level:
 
 
 def _fit(levels: list[_Level], topic: list[str], known: Known) -> bool:
+    if len(levels) != len(topic):
+        return False
     pairs = zip(levels, topic, strict=True)
     return all(level.fits(text, known) for level, text in pairs)
 
 
 def _few(levels: list[_Level]) -> Match:
-    named = max(
-        (len(levels) - n for n, one in enumerate(levels) if one.slot), default=1
-    )
+    number = len(levels)
 
     def match(topic: str, known: Known) -> bool:
-        found = topic.split("/")[-len(levels) :]
-        if len(found) < named:
-            return False
-        return _fit(levels[len(levels) - len(found) :], found, known)
+        return _fit(levels, topic.split("/")[-number:], known)
 
     return match
 
 
 def _many(before: list[_Level], slot: int, after: list[_Level]) -> Match:
-    named = max(
-        (len(before) - n for n, one in enumerate(before) if one.slot), default=0
-    )
-
     def match(topic: str, known: Known) -> bool:
         found = topic.split("/")
         end = len(found) - len(after)
-        # The front is there as a whole, or cut off as the base was.
-        start = len(before) if _is_there(before, found[:end], known) else 0
-        if start < named or end <= start or end - start > MAX_STEPS:
+        if len(topic) > MAX_NAME or not _fit(after, found[end:], known):
             return False
-        name = "/".join(found[start:end])
-        known[slot] = name
-        return len(name) <= MAX_NAME and _fit(after, found[end:], known)
+        for start in range(len(before), end):
+            if _fit(before, found[start - len(before) : start], known):
+                known[slot] = "/".join(found[start:end])
+                return True
+        return False
 
     return match
-
-
-def _is_there(levels: list[_Level], found: list[str], known: Known) -> bool:
-    return len(found) > len(levels) and _fit(levels, found[: len(levels)], known)

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from msgspec import UNSET
 
-from engine.ingest.formats.profile.path import MISSING, Missing, Value, getter, spelled
+from engine.ingest.formats.profile.path import (
+    MISSING,
+    Missing,
+    Value,
+    getter,
+    items_of,
+    spelled,
+)
 from engine.ingest.formats.profile.value import Words
 
 if TYPE_CHECKING:
@@ -55,6 +62,8 @@ def some(tests: Sequence[Test], names: Names) -> Ask | None:
 
 def _ask(test: Test, names: Names) -> Ask:
     get = getter(test.path, names)
+    if test.contains is not UNSET:
+        items_of(test.path, names)
     questions = _questions(test)
     if len(questions) == 1:
         only = questions[0]
@@ -82,6 +91,11 @@ def _questions(test: Test) -> list[Callable[[Value], bool]]:
         questions.append(lambda value: _TYPES.get(value.__class__) == name)
     if test.matches is not UNSET:
         questions.append(_glob(test.matches))
+    if test.contains is not UNSET:
+        found = Words({1: (test.contains,)})
+        questions.append(
+            lambda value: value.__class__ is list and any(map(found, value))
+        )
     return questions or [_there]
 
 

@@ -30,7 +30,15 @@ if TYPE_CHECKING:
 
 
 class Run:
-    """One message on its way through the visits."""
+    """One message on its way through the visits.
+
+    Attributes:
+        known: What names stand for.
+        found: The readings so far.
+        items: How many items of lists were looked at.
+        claimed: A rule is about the message.
+        alive: Devices that are alive, and when, whatever else is known of them.
+    """
 
     __slots__ = ("alive", "claimed", "found", "items", "known", "now_ms", "refuse")
 
@@ -41,7 +49,7 @@ class Run:
         self.found: list[Reading] = []
         self.items = 0
         self.claimed = False
-        self.alive: str | None = None
+        self.alive: dict[str, int] = {}
 
     def strange(self) -> None:
         """Count a value that has no meaning."""

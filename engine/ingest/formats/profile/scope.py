@@ -25,7 +25,7 @@ from engine.ingest.formats.profile.path import (
 )
 from engine.ingest.formats.profile.question import every
 from engine.ingest.formats.profile.reading import Mark, Run, Visit
-from engine.ingest.formats.profile.shape import EACH
+from engine.ingest.formats.profile.shape import EACH, Shape
 from engine.ingest.formats.profile.value import Words
 from engine.ingest.formats.wire import sensor_time
 from engine.model import ReadingFlag
@@ -95,11 +95,13 @@ def _at(path: Path, names: Names) -> Iterator[Wrap]:
             continue
         yield _gone(Path(root, tuple(way)), names)
         root, way = "", []
-        names.shape = items = names.shape.step(EACH)
+        around, items = names.shape, names.shape.step(EACH)
+        names.shape = items
         if step.name:
-            yield _each(names.add(f"${step.name}", items), names.add(f"#{step.name}"))
+            slot = names.add(f"${step.name}", items)
+            yield _each(around, slot, names.add(f"#{step.name}"))
         else:
-            yield _each(None, None)
+            yield _each(around, None, None)
     if root or way:
         yield _gone(Path(root, tuple(way)), names)
 
@@ -122,13 +124,13 @@ def _gone(path: Path, names: Names) -> Wrap:
     return wrap
 
 
-def _each(slot: int | None, key_slot: int | None) -> Wrap:
+def _each(around: Shape, slot: int | None, key_slot: int | None) -> Wrap:
     def wrap(inner: Visit) -> Visit:
         def visit(item: Value, run: Run, mark: Mark) -> None:
-            if item.__class__ is dict:
-                pairs: Value = item.items()
-            elif item.__class__ is list:
-                pairs = enumerate(item)
+            if item.__class__ is list:
+                pairs: Value = enumerate(item)
+            elif item.__class__ is dict and not around.named:
+                pairs = item.items()
             else:
                 return
             run.items += len(item)
@@ -172,7 +174,7 @@ def who_of(
         return None
     texts = (device,) if isinstance(device, str) else device
     gives = [template(text, names) for text in texts]
-    canonical = _hex if spelling == "hex" else _lower
+    canonical = {"lower": _lower, "hex": _hex, "last": _last}[spelling]
 
     def who(item: Value, known: Known) -> str | None:
         for give in gives:
@@ -189,6 +191,10 @@ def _lower(text: str) -> str | None:
     return text.strip().lower() if len(text) <= MAX_NAME else None
 
 
+def _last(text: str) -> str | None:
+    return _lower(text.rpartition("/")[2])
+
+
 _SEPARATORS = str.maketrans("", "", ":-. ")
 _HEX = frozenset("0123456789abcdef")
 
@@ -197,7 +203,8 @@ def _hex(text: str) -> str | None:
     if len(text) > MAX_NAME:
         return None
     bare = text.translate(_SEPARATORS).lower()
-    return bare if _HEX.issuperset(bare) else None
+    # What is no number of a radio at all is a name that somebody chose.
+    return bare if _HEX.issuperset(bare) else _lower(text)
 
 
 _FLAGS: Final = {

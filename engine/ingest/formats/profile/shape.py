@@ -12,12 +12,14 @@ from typing import Any, Final, TypedDict
 import msgspec
 
 EACH: Final = "[*]"
-"""The items of a list, or the values of a table, whichever it is."""
+"""The items of a list; also the values of a table of which no key is named."""
 
-_typed: Any = TypedDict  # by its functional form, with keys that are known at run time
+# With keys and items that are known at run time alone, which no checker can follow.
+_typed: Any = TypedDict
+_table: Any = dict
+_list: Any = list
 _SCALARS: Any = None | bool | int | float | str
-_LIST: Any = list[msgspec.Raw]
-_LEAF: Any = _SCALARS | _LIST | dict[str, msgspec.Raw]
+_LEAF: Any = _SCALARS | list[msgspec.Raw] | dict[str, msgspec.Raw]
 """A value that is read, or asked for its type: what is inside stays encoded."""
 
 
@@ -35,14 +37,14 @@ class Shape:
 
     def type(self) -> Any:  # noqa: ANN401 - a type to decode into, made here
         """Return what to decode a value at this place into."""
-        below = dict(self._below)
-        if not below:
+        if not self._below:
             return _LEAF
-        each = below.pop(EACH, None)
-        if each is None:
-            named = {key: shape.type() for key, shape in below.items()}
-            return _typed("Table", named, total=False) | _LIST | _SCALARS
-        if below:
-            return Any  # a table cannot have named keys and take all others, too
-        item = each.type()
-        return list[item] | dict[str, item] | _SCALARS  # type: ignore[valid-type]
+        below = {step: shape.type() for step, shape in self._below.items()}
+        item = below.pop(EACH, msgspec.Raw)
+        table = _typed("Table", below, total=False) if below else _table[str, item]
+        return table | _list[item] | _SCALARS
+
+    @property
+    def named(self) -> bool:
+        """Whether keys are read by name here, so that `[*]` can mean lists alone."""
+        return any(step != EACH for step in self._below)
