@@ -2,8 +2,8 @@
 
 Checked of each page that shows a message and what it becomes: its settings fit into the
 shipped configuration, its rows of `sensors.csv` bind what the message says, and its
-table is what the format makes of the message. A page about what has no profile yet shows
-one to begin with.
+table is what the format makes of the message. The page about what has no profile yet
+shows one to begin with.
 """
 
 from __future__ import annotations

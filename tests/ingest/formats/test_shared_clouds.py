@@ -45,6 +45,8 @@ AKENZA_MS = 1_746_787_606_000  # 2025-05-09T10:46:46Z
 DENSITY_MS = 1_701_400_178_000  # 2023-12-01T03:09:38Z
 BUTLR_MS = 1_727_735_832_000
 YANZI_MS = 1_643_365_120_931
+DEVICE = "device"
+"""Of a source whose messages name none: it has one."""
 ROOM = "room_2ouddps5ikhho6rwlmggvihmtlq"
 
 MEANINGS: dict[str, tuple[str, int, list[Meaning]]] = {
@@ -203,6 +205,56 @@ MEANINGS: dict[str, tuple[str, int, list[Meaning]]] = {
             says("cr_0721", "MOTION", 1, 1_566_421_825_000),
         ],
     ),
+    # A line counts one way a counter: which one, its channel tells.
+    "xovis-live-data-count": (
+        "xovis",
+        1_673_875_622_987,
+        [
+            says(
+                "801f12d530dc",
+                "FLOW_TOTAL",
+                1471,
+                1_673_875_622_987,
+                "Line-based logic 2/fw",
+            )
+        ],
+    ),
+    # Tracks that cross a line, groups among them, are no counts.
+    "xovis-live-data-line-cross": (
+        "xovis",
+        NOW_MS,
+        [says(DEVICE, "HEALTH", 1, NOW_MS)],
+    ),
+    "xovis-live-data-periodic": ("xovis", NOW_MS, [says(DEVICE, "HEALTH", 1, NOW_MS)]),
+    # Two persons went through, each with a group's track behind: two are counted.
+    "xovis-live-data-zone-count-excerpt": (
+        "xovis",
+        1_646_407_093_286,
+        [
+            says(DEVICE, "COUNT", 1, 1_646_407_004_965, "Zone 0"),
+            says(DEVICE, "COUNT", 0, 1_646_407_006_484, "Zone 0"),
+            says(DEVICE, "FLOW_TOTAL", 0, 1_646_407_006_484, "Line 0/bw", out=926),
+            says(DEVICE, "COUNT", 1, 1_646_407_091_606, "Zone 0"),
+            says(DEVICE, "COUNT", 0, 1_646_407_093_286, "Zone 0"),
+            says(DEVICE, "FLOW_TOTAL", 0, 1_646_407_093_286, "Line 0/bw", out=927),
+        ],
+    ),
+    # Four intervals in one message, each of its own time.
+    "xovis-logics-data": (
+        "xovis",
+        1_645_793_100_000,
+        [
+            *[
+                says(DEVICE, "COUNT", 0, 1_645_792_920_000 + 60_000 * minute, "Zone 0")
+                for minute in range(4)
+            ],
+            says(DEVICE, "FLOW_DELTA", 1, 1_645_792_920_000, "Line 0"),
+            says(DEVICE, "FLOW_DELTA", 3, 1_645_792_980_000, "Line 0", out=1),
+            says(DEVICE, "FLOW_DELTA", 0, 1_645_793_040_000, "Line 0"),
+            says(DEVICE, "FLOW_DELTA", 0, 1_645_793_100_000, "Line 0"),
+        ],
+    ),
+    "xovis-status-data": ("xovis", NOW_MS, [says(DEVICE, "HEALTH", 1, NOW_MS)]),
     # A space that was left a moment ago is free, whatever its headcount still says.
     "xysense-floor-spaces": (
         "xysense",
