@@ -33,7 +33,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from engine.errors import ConfigError, InputError, Malformed, TooLarge
-from engine.ingest.formats import chirpstack4, livefloor, radius, zigbee2mqtt
+from engine.ingest.formats import livefloor, radius, zigbee2mqtt
 from engine.ingest.formats.profile import library
 from engine.ingest.formats.wire import FUTURE_MS, REFUSALS, Batch, Record, each
 
@@ -132,11 +132,6 @@ FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
     {
         row.name: row
         for row in (
-            Format(
-                "chirpstack4",
-                max_bytes=chirpstack4.MAX_BYTES,
-                read=each(chirpstack4.read),
-            ),
             Format(
                 "livefloor",
                 max_bytes=livefloor.MAX_BYTES,
