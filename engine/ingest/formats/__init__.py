@@ -12,7 +12,7 @@ How the pipeline uses a row, and why in this order:
    has not opted in no other field ever becomes an object. It is also the fastest way.
 4. Only for someone who opted in, `observe` decodes the rest.
 5. A record about nobody (both fields of the identity None, or no `identify`) goes to
-   `read`; where the format has none, it ends there.
+   `restart` and `read`; where the format has neither, it ends there.
 
 Each function takes all records that one chunk brought for a source, since a call for
 each costs more than most of what it does. A format that is not in a hurry writes a
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from engine.ingest.formats.wire import Refuse
-    from engine.model import Identity, Observation, Reading
+    from engine.model import Identity, Observation, Reading, Restart
 
 __all__ = [
     "FORMATS",
@@ -68,6 +68,8 @@ class Format:
             `identify` is.
         read: Decodes records about nobody. None: the format has no readings.
             `ReadingFlag.RETAINED` is for the pipeline to add.
+        restart: Decodes of records about nobody which access server restarted. None:
+            the format tells of none.
         binds: A record that names both vouches that the device is the login's.
         verify: How its webhooks prove who sends them, unless the source says otherwise.
         answer: The HTTP status that its sender expects of success.
@@ -82,6 +84,7 @@ class Format:
     quick: Callable[[bytes], Identity] | None = None
     observe: Batch[Observation | None] | None = None
     read: Batch[Sequence[Reading] | None] | None = None
+    restart: Batch[Restart | None] | None = None
     binds: bool = False
     verify: str = "secret"
     answer: int = 204
@@ -140,8 +143,11 @@ FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
             Format(
                 "radius",
                 max_bytes=radius.MAX_BYTES,
+                records=radius.records,
                 identify=each(radius.identify),
                 observe=each(radius.observe),
+                restart=each(radius.restart),
+                binds=True,
             ),
             Format(
                 "zigbee2mqtt",
