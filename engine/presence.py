@@ -165,8 +165,11 @@ class Presence:
             if seen.kind is _LEFT:
                 applied += self._leave(subject, row, ap, session, observed_ms)
                 continue
-            nas = _key(seen.nas)
-            if nas and observed_ms <= restarted_ms(nas, 0):
+            server = _key(seen.nas) if seen.nas else 0
+            if server and observed_ms <= restarted_ms(server, 0):
+                # It had come here, and that has ended: it is nowhere now.
+                left = ap if spaces[row] == _AWAY else aps[row]
+                applied += self._leave(subject, row, left, None, observed_ms)
                 continue
             believed = spaces[row]
             if observed_ms == known_ms and ap == aps[row] and believed != _AWAY:
@@ -185,8 +188,8 @@ class Presence:
                 if claim is None or claim.place.space != space:
                     claims[row] = _Claim(subject, place, observed_ms)
             aps[row] = ap
-            sessions[row] = _key(session)
-            servers[row] = nas
+            sessions[row] = hash(session) & _NAME or 1 if session else 0
+            servers[row] = server
             times[row] = observed_ms
             applied += 1
             lead = leads[subject]
@@ -319,7 +322,10 @@ class Presence:
         rows: list[int] = np.flatnonzero(ended).tolist()
         subjects = self._subjects.subject_by_row
         for row in rows:
-            self._leave(subjects[row], row, self._ap[row], None, observed_ms)
+            # As of when it was last seen: that is all that is known of when it ended,
+            # and an association elsewhere since then, told late, still counts.
+            ap, seen_ms = self._ap[row], self._observed_ms[row]
+            self._leave(subjects[row], row, ap, None, seen_ms)
         return True
 
     def forget(self, subject: int, rows: Iterable[int]) -> None:
