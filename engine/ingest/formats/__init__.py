@@ -30,7 +30,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from engine.errors import InputError, Malformed, TooLarge
-from engine.ingest.formats import chirpstack4, livefloor, radius, zigbee2mqtt
+from engine.ingest.formats import chirpstack4, livefloor, mist, radius, zigbee2mqtt
 from engine.ingest.formats.wire import FUTURE_MS, REFUSALS, Batch, Record, each
 
 if TYPE_CHECKING:
@@ -139,6 +139,17 @@ FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
                 quick=livefloor.quick,
                 observe=livefloor.observe,
                 read=each(livefloor.read),
+            ),
+            Format(
+                "mist",
+                max_bytes=mist.MAX_BYTES,
+                records=mist.records,
+                identify=each(mist.identify),
+                observe=each(mist.observe),
+                read=each(mist.read),
+                binds=True,
+                verify="mist",
+                answer=200,
             ),
             Format(
                 "radius",

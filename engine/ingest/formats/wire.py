@@ -129,22 +129,35 @@ class Labelled(msgspec.Struct, array_like=True, gc=False):
     raw: msgspec.Raw
 
 
+_COMMAS = 50 * MAX_RECORDS
+"""An array has no more items than commas, and a record seldom more than fifty: beyond
+this, cutting it apart would take more memory and time than any message is worth."""
+
+_items = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _labelled = msgspec.json.Decoder(Labelled).decode
 _label = msgspec.json.Encoder().encode
+
+
+def items_of(array: bytes | msgspec.Raw) -> list[msgspec.Raw]:
+    """Return the items of a JSON array, still encoded.
+
+    Raises:
+        TooLarge: More than `MAX_RECORDS`.
+    """
+    array = bytes(array)  # a Raw is a buffer, whatever its type says
+    items = _items(array) if array.count(b",") <= _COMMAS else None
+    if items is None or len(items) > MAX_RECORDS:
+        raise TooLarge(f"a message holds at most {MAX_RECORDS} records")
+    return items
 
 
 def labelled(label: str, raws: Sequence[bytes]) -> list[Record]:
     """Return records in JSON, each behind the label that their message gives them.
 
     So `identify` of a batch can know what kind of record it has before it.
-
-    Raises:
-        TooLarge: More than `MAX_RECORDS`.
     """
-    if len(raws) > MAX_RECORDS:
-        raise TooLarge(f"a message holds at most {MAX_RECORDS} records")
     head = b"[" + _label(label) + b","
-    return [head + raw + b"]" for raw in raws]
+    return [b"".join((head, raw, b"]")) for raw in raws]
 
 
 def unlabelled(record: Record) -> Labelled:

@@ -324,7 +324,7 @@ def marked(form: Format) -> Iterator[bytes]:
 
 
 WHO = {"login", "device", "User-Name", "Calling-Station-Id"}
-WHO |= {"username", "calling_station_id"}
+WHO |= {"username", "calling_station_id", "client_username", "mac", "type"}
 LEADS_TO_WHO = {"request"}
 """Keys of what says who, and of what may be decoded on the way there."""
 
