@@ -30,7 +30,16 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from engine.errors import InputError, Malformed, TooLarge
-from engine.ingest.formats import chirpstack4, livefloor, mist, radius, zigbee2mqtt
+from engine.ingest.formats import (
+    aruba_ale,
+    chirpstack4,
+    hostapd,
+    livefloor,
+    mist,
+    radius,
+    unifi,
+    zigbee2mqtt,
+)
 from engine.ingest.formats.wire import FUTURE_MS, REFUSALS, Batch, Record, each
 
 if TYPE_CHECKING:
@@ -127,9 +136,25 @@ FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
         row.name: row
         for row in (
             Format(
+                "aruba-ale",
+                max_bytes=aruba_ale.MAX_BYTES,
+                records=aruba_ale.records,
+                identify=each(aruba_ale.identify),
+                observe=each(aruba_ale.observe),
+                binds=True,
+            ),
+            Format(
                 "chirpstack4",
                 max_bytes=chirpstack4.MAX_BYTES,
                 read=each(chirpstack4.read),
+            ),
+            Format(
+                "hostapd",
+                max_bytes=hostapd.MAX_BYTES,
+                records=hostapd.records,
+                identify=each(hostapd.identify),
+                observe=each(hostapd.observe),
+                restart=each(hostapd.restart),
             ),
             Format(
                 "livefloor",
@@ -159,6 +184,13 @@ FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
                 observe=each(radius.observe),
                 restart=each(radius.restart),
                 binds=True,
+            ),
+            Format(
+                "unifi",
+                max_bytes=unifi.MAX_BYTES,
+                records=unifi.records,
+                identify=each(unifi.identify),
+                observe=each(unifi.observe),
             ),
             Format(
                 "zigbee2mqtt",

@@ -69,6 +69,7 @@ import msgspec
 from engine.errors import Malformed, TooLarge
 from engine.ingest.formats.wire import (
     MAX_RECORDS,
+    MONTHS,
     Record,
     SourceTime,
     blur_of,
@@ -178,20 +179,6 @@ _KINDS = {
 }
 _ON = frozenset({"accounting-on", "7"})
 _OFF = frozenset({"accounting-off", "8"})
-_MONTHS = (
-    "jan",
-    "feb",
-    "mar",
-    "apr",
-    "may",
-    "jun",
-    "jul",
-    "aug",
-    "sep",
-    "oct",
-    "nov",
-    "dec",
-)
 _UTC_NAMES = frozenset({"UTC", "GMT", "Z"})
 _BARE_ADDRESS = re.compile(r"[0-9a-f]{12}")
 
@@ -387,7 +374,7 @@ def _parse_freeradius(text: str) -> int | None:
         return None
     month, day, year, clock, _ = parts
     try:
-        number = _MONTHS.index(month.lower()) + 1
+        number = MONTHS.index(month.lower()) + 1
         moment = datetime.fromisoformat(f"{year}-{number:02}-{day:0>2}T{clock}")
     except ValueError:
         return None

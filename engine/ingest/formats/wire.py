@@ -71,6 +71,22 @@ attribute. What is remembered of names has a bound."""
 MAX_RECORDS = 10_000
 """Records that one message may hold."""
 
+MONTHS = (
+    "jan",
+    "feb",
+    "mar",
+    "apr",
+    "may",
+    "jun",
+    "jul",
+    "aug",
+    "sep",
+    "oct",
+    "nov",
+    "dec",
+)
+"""As programs write them, whatever the language of their users; in lower case."""
+
 FEET = 0.3048
 """Metres."""
 

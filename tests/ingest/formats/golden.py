@@ -98,17 +98,18 @@ def meaning_of(form: Format, payload: bytes, topic: str, now_ms: int) -> dict[st
             assert identity is not None
             found["identities"].append(msgspec.to_builtins(identity))
             about_nobody = identity.login is None and identity.device is None
-        if about_nobody and form.restart is not None:
+        if not about_nobody:
+            seen = one(form.observe, record, topic, now_ms)
+            found["observations"] += [] if seen is None else [_plain(seen)]
+            continue
+        if form.restart is not None:
             restart = one(form.restart, record, topic, now_ms)
             found["restarts"] += (
                 [] if restart is None else [msgspec.to_builtins(restart)]
             )
-        if about_nobody and form.read is not None:
+        if form.read is not None:
             readings = one(form.read, record, topic, now_ms) or ()
             found["readings"] += map(_plain, readings)
-        elif form.observe is not None:
-            seen = one(form.observe, record, topic, now_ms)
-            found["observations"] += [] if seen is None else [_plain(seen)]
     return {name: values for name, values in found.items() if values}
 
 

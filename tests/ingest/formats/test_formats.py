@@ -51,6 +51,8 @@ every_sample = pytest.mark.parametrize(
     "sample", GOLDEN, ids=[sample.name for sample in GOLDEN]
 )
 TOPICS = ["", "hall", "hall/availability", "1/device/a/event/up", "1/event/log"]
+TOPICS += ["station/ap1/8c:7a:3d:00:53:01/state", "ap1/8c:7a:3d:00:53:01/attrs"]
+TOPICS += ["ap1/status"]
 MARKER = "Zq7-canary-Zq7"
 
 
@@ -325,7 +327,8 @@ def marked(form: Format) -> Iterator[bytes]:
 
 WHO = {"login", "device", "User-Name", "Calling-Station-Id"}
 WHO |= {"username", "calling_station_id", "client_username", "mac", "type"}
-LEADS_TO_WHO = {"request"}
+WHO |= {"key", "user", "guest", "payload", "1x_identity", "addr"}
+LEADS_TO_WHO = {"request", "msg", "sta_eth_mac"}
 """Keys of what says who, and of what may be decoded on the way there."""
 
 
