@@ -9,6 +9,7 @@ type                holds                                  made only in
 Identity            login or device address                ingest.formats
 Observation         an access point and a time, no person  ingest.formats
 Reading             a sensor and a value, no person        ingest.formats
+Restart             an access server that began anew       ingest.formats
 Sighting            an opaque subject and an Observation   privacy.consent
 Fix                 a subject in a space                   locate
 Move                what the store must write              presence
@@ -81,6 +82,8 @@ class Observation(msgspec.Struct, frozen=True, gc=False):
         spot: Where its location engine puts the device, where it has one.
         blur_ms: How much later than `observed_at_ms` it may have been: 999 of a
             source that writes whole seconds.
+        nas: The access server that reports the association, where a source tells when
+            one restarts.
     """
 
     kind: ObservationKind
@@ -89,6 +92,21 @@ class Observation(msgspec.Struct, frozen=True, gc=False):
     session: str | None = None
     spot: Spot | None = None
     blur_ms: int = 0
+    nas: str | None = None
+
+
+class Restart(msgspec.Struct, frozen=True, gc=False):
+    """An access server began or ceased to report: every association of its ended.
+
+    Nobody is named: whom it had reported follows from `Observation.nas`.
+
+    Attributes:
+        nas: Spelled as in the observations.
+        observed_at_ms: What was observed later has not ended.
+    """
+
+    nas: str
+    observed_at_ms: int
 
 
 class ReadingKind(IntEnum):

@@ -113,6 +113,7 @@ class Pipeline:
         found = perf_counter()
         for source, fixes in placed:
             _settle(source, fixes, now_ms)
+        anonymous = [_restart(one, now_ms, refused) for one in anonymous]
         settled = perf_counter()
         refused += [_count(one, now_ms) for one in anonymous]
         counted = perf_counter()
@@ -225,6 +226,35 @@ def _settle(source: Source, fixes: Fixes, now_ms: int) -> None:
     source.tally.add(Outcome.APPLIED, settled.applied)
     source.tally.add(Outcome.DUPLICATE, settled.duplicate)
     source.tally.add(Outcome.LATE, settled.late)
+
+
+def _restart(
+    anonymous: _Anonymous, now_ms: int, refused: list[str | None]
+) -> _Anonymous:
+    """Let access servers that restarted end what they reported; return the rest.
+
+    What the broker replayed is of unknown age, and ends nothing.
+    """
+    source, records, topics, retained = anonymous
+    if source.form.restart is None:
+        return anonymous
+    refuse = _Refusals(source.tally)
+    left: list[Record] = []
+    whose: list[str] = []
+    for record, topic in zip(records, topics, strict=True):
+        refuse.reason = None
+        (restart,) = source.form.restart([record], [topic], now_ms, refuse)
+        if restart is None:
+            if refuse.reason is None:
+                left.append(record)
+                whose.append(topic)
+        elif retained:
+            refuse(BadTime())
+        else:
+            news = source.tenant.presence.restart(restart.nas, restart.observed_at_ms)
+            source.tally.add(Outcome.APPLIED if news else Outcome.DUPLICATE)
+        refused.append(refuse.reason)
+    return _Anonymous(source, left, whose, retained)
 
 
 def _count(anonymous: _Anonymous, now_ms: int) -> str | None:

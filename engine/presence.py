@@ -5,6 +5,8 @@ Rules, each with its reason:
 - *Newest observation wins*, per device, by the source's clock; an older one is late.
 - *A departure clears only the association it names*, by access point or session: a
   controller may report the leave minutes after the join elsewhere.
+- *When an access server restarts, what it reported before has ended*, in whichever
+  order the two arrive: it forgot its sessions, and will report the end of none.
 - *A new place is believed at once, a return is not.* Who walks is seldom seen where
   they just were; a device at rest between two access points is, all day. So one of the
   last two places is only claimed at first, and believed after `settle_ms` in which
@@ -39,10 +41,13 @@ if TYPE_CHECKING:
 _AWAY = -1
 _LEFT = ObservationKind.LEFT
 """By a name of the module: through its class a member costs 0.15 µs each time."""
-_SESSION = 2**31 - 1
-"""A session is kept as so many bits of its hash: it is compared, never shown."""
+_NAME = 2**31 - 1
+"""A session or access server is kept as so many bits of its hash: it is compared,
+never shown."""
 _BLOCK = 1024
 """Rows are added in blocks, so that growing stays rare and cheap."""
+SERVERS = 4_096
+"""Access servers whose last restart is remembered; sources name them as they like."""
 
 
 class Subjects(Protocol):
@@ -53,6 +58,10 @@ class Subjects(Protocol):
 
     def rows_of(self, subject: int, /) -> Iterable[int]:
         """Return the device rows of a subject."""
+
+    @property
+    def subject_by_row(self) -> Sequence[int]:
+        """The row of the subject of each device row, -1 where it is free."""
 
 
 class Settled(NamedTuple):
@@ -107,9 +116,10 @@ class Presence:
         self._settle_ms = settle_ms
         self._stale_ms = stale_ms
         self._retention_ms = retention_ms
-        # Columns by device row: the association (access point, session, its time) …
+        # Columns by device row: the association (access point, session, server, time) …
         self._ap = array("i")
         self._session = array("i")
+        self._nas = array("i")
         self._observed_ms = array("q")
         # … the place that is believed, since when, and the two before it. Of a device
         # that left: no place, and when the association that ended was last seen.
@@ -122,6 +132,8 @@ class Presence:
         """The first of the fixes that claim a return, by row; one a row at most."""
         # Column by subject: the leading device row.
         self._lead = array("i")
+        self._restarted_ms: dict[int, int] = {}
+        """By access server, the one that was told of last at the end."""
         self._waiting: set[int] = set()
 
     @property
@@ -129,7 +141,9 @@ class Presence:
         """How many subjects have news for the store."""
         return len(self._waiting)
 
-    def settle(self, fixes: Fixes, now_ms: int) -> Settled:  # noqa: C901 - the hot loop
+    def settle(  # noqa: C901, PLR0912 - the hot loop
+        self, fixes: Fixes, now_ms: int
+    ) -> Settled:
         """Let each fix move its subject, in order of arrival."""
         if fixes.device:
             self._grow(max(fixes.device), max(fixes.subject))
@@ -139,6 +153,7 @@ class Presence:
         leads, claims, moved = self._lead, self._claims, self._moved_ms
         stale_ms = self._stale_ms
         waits = self._waiting.add
+        servers, restarted_ms = self._nas, self._restarted_ms.get
         applied = duplicate = 0
         for subject, row, place, seen in zip(*fixes, strict=True):
             observed_ms = seen.observed_at_ms
@@ -149,6 +164,12 @@ class Presence:
             session = seen.session
             if seen.kind is _LEFT:
                 applied += self._leave(subject, row, ap, session, observed_ms)
+                continue
+            server = _key(seen.nas) if seen.nas else 0
+            if server and observed_ms <= restarted_ms(server, 0):
+                # It had come here, and that has ended: it is nowhere now.
+                left = ap if spaces[row] == _AWAY else aps[row]
+                applied += self._leave(subject, row, left, None, observed_ms)
                 continue
             believed = spaces[row]
             if observed_ms == known_ms and ap == aps[row] and believed != _AWAY:
@@ -167,7 +188,8 @@ class Presence:
                 if claim is None or claim.place.space != space:
                     claims[row] = _Claim(subject, place, observed_ms)
             aps[row] = ap
-            sessions[row] = hash(session) & _SESSION if session else 0
+            sessions[row] = hash(session) & _NAME or 1 if session else 0
+            servers[row] = server
             times[row] = observed_ms
             applied += 1
             lead = leads[subject]
@@ -281,6 +303,31 @@ class Presence:
                 now_ms = max(now_ms, self._observed_ms[row])
                 self._leave(subject, row, self._ap[row], None, now_ms)
 
+    def restart(self, nas: str, observed_ms: int) -> bool:
+        """End the associations that an access server reported and that are not newer.
+
+        Returns:
+            Whether it was not known already, whoever was associated.
+        """
+        server, known = _key(nas), self._restarted_ms
+        if known.get(server, 0) >= observed_ms:
+            return False
+        known.pop(server, None)
+        known[server] = observed_ms
+        if len(known) > SERVERS:
+            del known[next(iter(known))]
+        ended = (_column(self._nas) == server) & (
+            _column(self._observed_ms) <= observed_ms
+        )
+        rows: list[int] = np.flatnonzero(ended).tolist()
+        subjects = self._subjects.subject_by_row
+        for row in rows:
+            # As of when it was last seen: that is all that is known of when it ended,
+            # and an association elsewhere since then, told late, still counts.
+            ap, seen_ms = self._ap[row], self._observed_ms[row]
+            self._leave(subjects[row], row, ap, None, seen_ms)
+        return True
+
     def forget(self, subject: int, rows: Iterable[int]) -> None:
         """Clear what is known of a subject; it and its rows may be given away."""
         self._waiting.discard(subject)
@@ -338,7 +385,7 @@ class Presence:
     ) -> bool:
         """End the association that is named, and no other; return whether it was."""
         if self._space[row] != _AWAY:
-            same = bool(session) and hash(session) & _SESSION == self._session[row]
+            same = bool(session) and _key(session) == self._session[row]
             if ap != self._ap[row] and not same:
                 return False
             ap, seen_ms = self._ap[row], self._observed_ms[row]
@@ -386,7 +433,7 @@ class Presence:
     def _clear(self, row: int) -> None:
         for column in (self._ap, self._space, self._before, self._before_that):
             column[row] = _AWAY
-        for column in (self._session, self._confidence):
+        for column in (self._session, self._nas, self._confidence):
             column[row] = 0
         self._moved_ms[row] = self._observed_ms[row] = 0
         self._claims.pop(row, None)
@@ -399,9 +446,15 @@ class Presence:
             for times in (self._observed_ms, self._moved_ms):
                 times.extend([0] * _BLOCK)
             self._session.extend([0] * _BLOCK)
+            self._nas.extend([0] * _BLOCK)
             self._confidence.extend([0] * _BLOCK)
         while subject >= len(self._lead):
             self._lead.extend([_AWAY] * _BLOCK)
+
+
+def _key(name: str | None) -> int:
+    """Return as what a session or access server is kept, 0 for none."""
+    return hash(name) & _NAME or 1 if name else 0
 
 
 def _column(numbers: array[int]) -> npt.NDArray[np.signedinteger]:

@@ -24,6 +24,7 @@ MADE_ONLY_IN: dict[str, str | tuple[str, ...]] = {
     "Identity": "ingest/formats/",
     "Observation": "ingest/formats/",
     "Reading": "ingest/formats/",
+    "Restart": "ingest/formats/",
     "Sightings": "privacy/consent.py",
     "Placement": "locate/",
     "Fixes": "locate/",

@@ -12,7 +12,7 @@ How the pipeline uses a row, and why in this order:
    has not opted in no other field ever becomes an object. It is also the fastest way.
 4. Only for someone who opted in, `observe` decodes the rest.
 5. A record about nobody (both fields of the identity None, or no `identify`) goes to
-   `read`; where the format has none, it ends there.
+   `restart` and `read`; where the format has neither, it ends there.
 
 Each function takes all records that one chunk brought for a source, since a call for
 each costs more than most of what it does. A format that is not in a hurry writes a
@@ -33,7 +33,15 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from engine.errors import ConfigError, InputError, Malformed, TooLarge
-from engine.ingest.formats import livefloor, radius, zigbee2mqtt
+from engine.ingest.formats import (
+    aruba_ale,
+    hostapd,
+    livefloor,
+    mist,
+    radius,
+    unifi,
+    zigbee2mqtt,
+)
 from engine.ingest.formats.profile import library
 from engine.ingest.formats.wire import FUTURE_MS, REFUSALS, Batch, Record, each
 
@@ -42,7 +50,7 @@ if TYPE_CHECKING:
 
     from engine.ingest.formats.profile.compiler import Compiled
     from engine.ingest.formats.wire import Refuse
-    from engine.model import Identity, Observation, Reading
+    from engine.model import Identity, Observation, Reading, Restart
 
 __all__ = [
     "FORMATS",
@@ -75,6 +83,8 @@ class Format:
             `identify` is.
         read: Decodes records about nobody. None: the format has no readings.
             `ReadingFlag.RETAINED` is for the pipeline to add.
+        restart: Decodes of records about nobody which access server restarted. None:
+            the format tells of none.
         binds: A record that names both vouches that the device is the login's.
         verify: How its webhooks prove who sends them, unless the source says otherwise.
         answer: The HTTP status that its sender expects of success.
@@ -90,6 +100,7 @@ class Format:
     quick: Callable[[bytes], Identity] | None = None
     observe: Batch[Observation | None] | None = None
     read: Batch[Sequence[Reading] | None] | None = None
+    restart: Batch[Restart | None] | None = None
     binds: bool = False
     verify: str = "secret"
     answer: int = 204
@@ -133,6 +144,22 @@ FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
         row.name: row
         for row in (
             Format(
+                "aruba-ale",
+                max_bytes=aruba_ale.MAX_BYTES,
+                records=aruba_ale.records,
+                identify=each(aruba_ale.identify),
+                observe=each(aruba_ale.observe),
+                binds=True,
+            ),
+            Format(
+                "hostapd",
+                max_bytes=hostapd.MAX_BYTES,
+                records=hostapd.records,
+                identify=each(hostapd.identify),
+                observe=each(hostapd.observe),
+                restart=each(hostapd.restart),
+            ),
+            Format(
                 "livefloor",
                 max_bytes=livefloor.MAX_BYTES,
                 records=livefloor.records,
@@ -142,11 +169,31 @@ FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
                 read=each(livefloor.read),
             ),
             Format(
+                "mist",
+                max_bytes=mist.MAX_BYTES,
+                records=mist.records,
+                identify=each(mist.identify),
+                observe=each(mist.observe),
+                read=each(mist.read),
+                binds=True,
+                verify="mist",
+                answer=200,
+            ),
+            Format(
                 "radius",
                 max_bytes=radius.MAX_BYTES,
+                records=radius.records,
                 identify=each(radius.identify),
                 observe=each(radius.observe),
                 binds=True,
+                restart=each(radius.restart),
+            ),
+            Format(
+                "unifi",
+                max_bytes=unifi.MAX_BYTES,
+                records=unifi.records,
+                identify=each(unifi.identify),
+                observe=each(unifi.observe),
             ),
             Format(
                 "zigbee2mqtt",

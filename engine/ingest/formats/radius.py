@@ -1,11 +1,11 @@
-r"""RADIUS accounting (RFC 2866) as FreeRADIUS posts it in JSON.
+r"""RADIUS accounting (RFC 2866) as FreeRADIUS forwards it, in JSON or attribute lines.
 
 Who sends it: the access points or their controller send accounting to FreeRADIUS, whose
 `rest` module posts each packet to `POST /v1/ingest/{source}` (its `json` and `kafka`
-modules write the same shapes). It is the one source that has the *login*, whoever made
-the access points; it knows the access point and no more.
+modules write the same shapes), or whose log a shipper posts. It is the one source that
+has the *login*, whoever made the access points; it knows the access point and no more.
 
-One message is one packet, in any of the shapes that FreeRADIUS writes::
+In JSON one message is one packet, in any of the shapes that FreeRADIUS writes::
 
     {"User-Name": "ada", "Acct-Status-Type": "Start", …}                  simple object
     {"User-Name": {"type": "string", "value": "ada"}, …}                  object
@@ -15,27 +15,45 @@ One message is one packet, in any of the shapes that FreeRADIUS writes::
 and with its options: `single_value_as_array` (the first value counts), `always_string`,
 `enum_as_integer` (Start is 1), `dates_as_integer`, and `prefix` (`pf:User-Name`).
 
+Attribute lines are what its `detail` and `linelog` modules write: packets with an empty
+line between them, or one packet a line with commas between its attributes::
+
+    Mon Mar  2 09:00:00 2026
+            User-Name = "ada"
+            Acct-Status-Type = Start
+
+    User-Name = "ada", Acct-Status-Type = Start
+
 What is read, and what becomes of it:
 
 =====================  ================================================================
-`User-Name`            `Identity.login`, unless it is a machine (`host/…`, `…$`), an
-                       address (MAC authentication) or anonymous (`anonymous@realm`,
-                       `@realm`): those are never a person, and the device alone speaks
+`User-Name`            `Identity.login`, unless it is no person's (`wire.login_of`):
+                       then the device alone speaks
 `Calling-Station-Id`   `Identity.device`
-`Acct-Status-Type`     Start, Interim-Update (Alive): joined; Stop: left; all others
-                       (Accounting-On, -Off) are about no person: no observation
-`Aruba-Location-Id`    the access point; else
-`Called-Station-Id`    the access point or its radio, without `:SSID`
+`Acct-Status-Type`     Start, Interim-Update (Alive): joined; Stop: left;
+                       Accounting-On, -Off: the access server restarted; nothing else
+`Aruba-Location-Id`    the access point's name; else
+`Meraki-Ap-Name`       the same; else
+`Called-Station-Id`    the access point or its radio, without `:SSID`. Cisco and RUCKUS
+                       controllers can be told to send the name here
 `Acct-Session-Id`      the session, by which a Stop finds its Start
 `Event-Timestamp`      when, where it can be read: seconds, RFC 3339, or FreeRADIUS'
                        text in UTC ("Mar 18 2014 14:01:48 UTC"). Any other zone's
-                       abbreviation is ambiguous: then the time of receipt, less
+                       abbreviation is ambiguous: then
+`Timestamp`            when FreeRADIUS wrote the lines of a detail file, else the time
+                       of receipt, either less
 `Acct-Delay-Time`      seconds that the packet waited
+`NAS-Identifier`,      the access server, by both where it has both, so that two servers
+`NAS-IP-Address`       with one private address stay two. Never the access point: it may
+                       be a controller, which does not tell the place
 =====================  ================================================================
 
-`NAS-Identifier` and `NAS-IP-Address` are not read: they may name a controller, which
-does not tell the place. Nothing else of a packet becomes an object: not a password, not
-an address, not traffic.
+`Acct-Multi-Session-Id` ties the sessions of a roam together; it is not read: the Stop
+of the old session, however late, would otherwise end the new one.
+
+After Accounting-On, what begins in the same second has begun after it; after -Off,
+nothing has. Nothing else of a packet becomes an object: not a password, not an address,
+not traffic.
 
 The `rest` module must be answered with an empty 204: any other body it would parse.
 """
@@ -44,20 +62,31 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from typing import Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import msgspec
 
-from engine.errors import Malformed
-from engine.ingest.formats.wire import Record, SourceTime, parse_time, person_time
-from engine.model import Identity, Observation, ObservationKind
+from engine.errors import Malformed, TooLarge
+from engine.ingest.formats.wire import (
+    MAX_RECORDS,
+    MONTHS,
+    Record,
+    SourceTime,
+    blur_of,
+    login_of,
+    name_of,
+    parse_time,
+    person_time,
+)
+from engine.model import Identity, Observation, ObservationKind, Restart
 from engine.spelling import canonical_ap
 
-MAX_BYTES = 1 << 16
-"""A packet has 4,096 octets; its JSON with types and lists is a few times as long."""
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
 
-MAX_NAME = 253
-"""Octets of an attribute; what is remembered of access points has a bound."""
+MAX_BYTES = 1 << 18
+"""A packet has 4,096 octets; its JSON with types and lists is a few times as long, and
+a shipper of logs may gather some hundred."""
 
 _Int = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 _Scalar: TypeAlias = str | _Int | float
@@ -90,9 +119,14 @@ class _What(
         "status": "Acct-Status-Type",
         "called": "Called-Station-Id",
         "location": "Aruba-Location-Id",
+        "name": "Meraki-Ap-Name",
         "session": "Acct-Session-Id",
         "time": "Event-Timestamp",
+        "written": "Timestamp",
         "delay": "Acct-Delay-Time",
+        "server": "NAS-Identifier",
+        "address": "NAS-IP-Address",
+        "address6": "NAS-IPv6-Address",
     },
 ):
     """What happened, and where; no attribute of it says who."""
@@ -100,29 +134,39 @@ class _What(
     status: _Attribute = None
     called: _Attribute = None
     location: _Attribute = None
+    name: _Attribute = None
     session: _Attribute = None
     time: _Attribute = None
+    written: _Attribute = None
     delay: _Attribute = None
+    server: _Attribute = None
+    address: _Attribute = None
+    address6: _Attribute = None
     status_type: _Attribute = None
     called_station_id: _Attribute = None
     session_id: _Attribute = None
+    nas_identifier: _Attribute = None
+    nas_ip_address: _Attribute = None
     request: _What | None = None
 
 
 _who = msgspec.json.Decoder(_Who).decode
 _what = msgspec.json.Decoder(_What).decode
 _attributes = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-_WHO = frozenset({"User-Name", "Calling-Station-Id"})
-_WHAT = frozenset(
-    {
-        "Acct-Status-Type",
-        "Called-Station-Id",
-        "Aruba-Location-Id",
-        "Acct-Session-Id",
-        "Event-Timestamp",
-        "Acct-Delay-Time",
-    }
+_WHO = frozenset(_Who.__struct_encode_fields__) - frozenset(_Who.__struct_fields__)
+_WHAT = frozenset(_What.__struct_encode_fields__) - frozenset(_What.__struct_fields__)
+"""The attributes by their own names, which alone have a prefix or stand in lines."""
+
+_PAIR = re.compile(
+    rb"""[ \t]*([A-Za-z][\w.:-]*)[ \t]*[+:]?=[ \t]*
+    ("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^,]*)[ \t]*(,?)""",
+    re.VERBOSE,
 )
+"""An attribute in a line. A quoted value is taken whole: what a person chose as their
+name may look like further attributes."""
+_ESCAPED = re.compile(rb"\\([0-7]{3}|.)", re.DOTALL)
+_ESCAPES = {b"n": b"\n", b"r": b"\r", b"t": b"\t"}
+_EMPTY_LINE = re.compile(rb"\n[ \t\r]*\n")
 
 _KINDS = {
     "start": ObservationKind.JOINED,
@@ -133,37 +177,45 @@ _KINDS = {
     "3": ObservationKind.JOINED,
     "2": ObservationKind.LEFT,
 }
-_MONTHS = (
-    "jan",
-    "feb",
-    "mar",
-    "apr",
-    "may",
-    "jun",
-    "jul",
-    "aug",
-    "sep",
-    "oct",
-    "nov",
-    "dec",
-)
+_ON = frozenset({"accounting-on", "7"})
+_OFF = frozenset({"accounting-off", "8"})
 _UTC_NAMES = frozenset({"UTC", "GMT", "Z"})
-_ANONYMOUS = frozenset({"", "anonymous", "anon"})
-_ADDRESS = re.compile(r"[0-9a-f]{2}(?:[:.-]?[0-9a-f]{2}){5}")
 _BARE_ADDRESS = re.compile(r"[0-9a-f]{12}")
+
+
+def records(payload: bytes) -> Sequence[Record]:
+    """Split attribute lines into packets; a message in JSON is one.
+
+    Raises:
+        Malformed: Neither JSON nor attribute lines.
+        TooLarge: More than `MAX_RECORDS`.
+    """
+    if payload.lstrip()[:1] == b"{":
+        return (payload,)
+    if payload.count(b"\n") > MAX_BYTES // 8:
+        raise TooLarge("a line with an attribute has more than eight characters")
+    packets = list(_packets(payload))
+    if not packets:
+        raise Malformed("a message has JSON or lines with attributes")
+    if len(packets) > MAX_RECORDS:
+        raise TooLarge(f"a message holds at most {MAX_RECORDS} packets")
+    return packets
 
 
 def identify(record: Record, topic: str, now_ms: int) -> Identity:
     """Decode login and device alone; both None: a packet about no person."""
     del topic, now_ms
-    who = _who(record)
-    who = who.request or who
+    if _in_lines(record):
+        who = msgspec.convert(_in_order(record, _WHO), _Who)
+    else:
+        who = _who(record)
+        who = who.request or who
     user = _text(who.user) or _text(who.username)
     caller = _text(who.caller) or _text(who.calling_station_id)
-    if user is None and caller is None:
+    if user is None and caller is None and not _in_lines(record):
         who = _who(_without_prefix(record, _WHO))
         user, caller = _text(who.user), _text(who.caller)
-    return Identity(_person(user) if user else None, caller)
+    return Identity(login_of(user), caller)
 
 
 def observe(record: Record, topic: str, now_ms: int) -> Observation | None:
@@ -174,19 +226,94 @@ def observe(record: Record, topic: str, now_ms: int) -> Observation | None:
         BadTime: A time in the future.
     """
     del topic
-    what = _what(record)
-    what = what.request or what
-    status = _text(what.status) or _text(what.status_type)
-    if status is None:
-        what = _what(_without_prefix(record, _WHAT))
-        status = _text(what.status)
+    what, status = _accounting(record)
     if status is None:
         raise Malformed("a packet without Acct-Status-Type is not accounting")
-    kind = _KINDS.get(status.lower())
+    kind = _KINDS.get(status)
     if kind is None:
         return None
-    session = _text(what.session) or _text(what.session_id)
-    return Observation(kind, _ap(what), _observed_ms(what, now_ms), session)
+    observed_ms, blur_ms = _observed_ms(what, now_ms)
+    return Observation(
+        kind,
+        _ap(what),
+        person_time(observed_ms, now_ms),
+        _text(what.session) or _text(what.session_id),
+        blur_ms=blur_ms,
+        nas=_nas(what),
+    )
+
+
+def restart(record: Record, topic: str, now_ms: int) -> Restart | None:
+    """Decode which access server restarted, and when; None of any other packet."""
+    del topic
+    what, status = _accounting(record)
+    if status not in _ON | _OFF:
+        return None
+    nas = _nas(what)
+    if nas is None:
+        return None
+    observed_ms, _ = _observed_ms(what, now_ms)
+    # However wrong the server's clock is, what it reports from now on is newer.
+    return Restart(nas, min(observed_ms, now_ms) - (status in _ON))
+
+
+def _packets(payload: bytes) -> Iterator[bytes]:
+    """Yield packets in lines: with an empty line between them, or each in one line."""
+    for block in _EMPTY_LINE.split(payload):
+        lines = [line for line in block.splitlines() if _PAIR.match(line)]
+        if not lines:
+            continue
+        first = _PAIR.match(lines[0])
+        if first and first[3]:
+            yield from lines
+        else:
+            yield b"\n".join(lines)
+
+
+def _in_lines(record: Record) -> bool:
+    return bytes(record).lstrip()[:1] != b"{"
+
+
+def _in_order(record: Record, names: Collection[str]) -> dict[str, str]:
+    """Return the named attributes of a packet in lines, the first of several."""
+    found: dict[str, str] = {}
+    for line in bytes(record).splitlines():
+        pair = _PAIR.match(line)
+        while pair:
+            name = pair[1].decode()
+            if name in names and name not in found:
+                found[name] = _unquoted(pair[2]).decode()
+            pair = _PAIR.match(line, pair.end()) if pair[3] else None
+    return found
+
+
+def _unquoted(value: bytes) -> bytes:
+    """Return a value without the quotes and escapes that FreeRADIUS writes."""
+    if value[:1] not in (b'"', b"'"):
+        return value
+    return _ESCAPED.sub(_unescaped, value[1:-1])
+
+
+def _unescaped(escape: re.Match[bytes]) -> bytes:
+    code = escape[1]
+    if len(code) == 1:
+        return _ESCAPES.get(code, code)
+    return bytes((int(code, 8) & 0xFF,))
+
+
+def _accounting(record: Record) -> tuple[_What, str | None]:
+    """Decode everything but the identity, and the status in lower case."""
+    if _in_lines(record):
+        what = msgspec.convert(_in_order(record, _WHAT), _What)
+        status = _text(what.status)
+    else:
+        what = _what(record)
+        what = what.request or what
+        status = _text(what.status) or _text(what.status_type)
+        if status is None:
+            what = _what(_without_prefix(record, _WHAT))
+            status = _text(what.status)
+    return what, status and status.lower()
 
 
 def _scalar(attribute: _Attribute) -> _Scalar | None:
@@ -204,43 +331,37 @@ def _text(attribute: _Attribute) -> str | None:
     return None if value is None else str(value).strip() or None
 
 
-def _person(user: str) -> str | None:
-    """Return the login, or None where it is not one of a person.
-
-    Nothing here may keep the text (no cache): it may be that of a bystander.
-    """
-    name = user.lower()
-    local = name.rpartition("\\")[2].partition("@")[0]
-    if local in _ANONYMOUS or local.endswith("$") or local.startswith("host/"):
-        return None
-    return None if _ADDRESS.fullmatch(local) else user
-
-
 def _ap(what: _What) -> str:
-    location = _text(what.location)
-    called = location or _text(what.called) or _text(what.called_station_id)
-    if called is None:
-        raise Malformed("a packet without Called-Station-Id does not tell the place")
-    if len(called) > MAX_NAME:
-        raise Malformed("an access point has at most as many octets as an attribute")
-    if location is not None:
-        return canonical_ap(location)
-    ap = canonical_ap(called)
+    name = _text(what.location) or _text(what.name)
+    if name is not None:
+        return canonical_ap(name_of(name, "an access point"))
+    called = _text(what.called) or _text(what.called_station_id)
+    ap = canonical_ap(name_of(called, "an access point"))
     # Some controllers send the name instead of the address, with the SSID behind it.
     return ap if _BARE_ADDRESS.fullmatch(ap) else ap.partition(":")[0].strip() or ap
 
 
-def _observed_ms(what: _What, now_ms: int) -> int:
+def _nas(what: _What) -> str | None:
+    """Return what names the access server in all of its packets alike."""
+    server = _text(what.server) or _text(what.nas_identifier)
+    address = _text(what.address) or _text(what.nas_ip_address)
+    names = filter(None, (server, address or _text(what.address6)))
+    return " ".join(names).lower() or None
+
+
+def _observed_ms(what: _What, now_ms: int) -> tuple[int, int]:
+    """Return when it was, and how much later it may have been."""
     value: SourceTime = _scalar(what.time)
     observed_ms = parse_time(value)
     if observed_ms is None and isinstance(value, str):
         observed_ms = _parse_freeradius(value)
-    if observed_ms is None:
-        delay = _text(what.delay) or ""
-        # Ten digits are 300 years; int() of thousands of digits would raise.
-        waited_s = int(delay) if delay.isdecimal() and len(delay) <= 10 else 0  # noqa: PLR2004
-        observed_ms = now_ms - 1000 * waited_s
-    return person_time(observed_ms, now_ms)
+    if observed_ms is not None:
+        return observed_ms, blur_of(observed_ms)
+    received_ms = parse_time(_scalar(what.written))
+    delay = _text(what.delay) or ""
+    # Ten digits are 300 years; int() of thousands of digits would raise.
+    waited_s = int(delay) if delay.isdecimal() and len(delay) <= 10 else 0  # noqa: PLR2004
+    return (now_ms if received_ms is None else received_ms) - 1000 * waited_s, 0
 
 
 def _parse_freeradius(text: str) -> int | None:
@@ -253,7 +374,7 @@ def _parse_freeradius(text: str) -> int | None:
         return None
     month, day, year, clock, _ = parts
     try:
-        number = _MONTHS.index(month.lower()) + 1
+        number = MONTHS.index(month.lower()) + 1
         moment = datetime.fromisoformat(f"{year}-{number:02}-{day:0>2}T{clock}")
     except ValueError:
         return None

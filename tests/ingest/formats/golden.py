@@ -27,7 +27,7 @@ T = TypeVar("T")
 SAMPLES = Path(__file__).parent / "samples"
 EVERY = {name: find(name) for name in names()}
 """All formats: those in Python, and the profiles that are shipped."""
-SELDOM = frozenset({"spot", "blur_ms", "out", "bits", "metric"})
+SELDOM = frozenset({"spot", "blur_ms", "out", "bits", "metric", "nas"})
 """Fields that an expectation leaves out where they say nothing."""
 NOW_MS = 1_772_442_000_000  # 2026-03-02 09:00 UTC, when all samples were received
 
@@ -91,8 +91,13 @@ def one(
 
 
 def meaning_of(form: Format, payload: bytes, topic: str, now_ms: int) -> dict[str, Any]:
-    """Return identities, observations and readings, each only where there are some."""
-    found: dict[str, list[Any]] = {"identities": [], "observations": [], "readings": []}
+    """Return identities, observations, …, each only where there are some."""
+    found: dict[str, list[Any]] = {
+        "identities": [],
+        "observations": [],
+        "readings": [],
+        "restarts": [],
+    }
     for record in split(form, payload):
         about_nobody = True
         if form.identify is not None:
@@ -100,12 +105,18 @@ def meaning_of(form: Format, payload: bytes, topic: str, now_ms: int) -> dict[st
             assert identity is not None
             found["identities"].append(msgspec.to_builtins(identity))
             about_nobody = identity.login is None and identity.device is None
-        if about_nobody and form.read is not None:
-            readings = one(form.read, record, topic, now_ms) or ()
-            found["readings"] += map(_plain, readings)
-        elif form.observe is not None:
+        if not about_nobody:
             seen = one(form.observe, record, topic, now_ms)
             found["observations"] += [] if seen is None else [_plain(seen)]
+            continue
+        if form.restart is not None:
+            restart = one(form.restart, record, topic, now_ms)
+            found["restarts"] += (
+                [] if restart is None else [msgspec.to_builtins(restart)]
+            )
+        if form.read is not None:
+            readings = one(form.read, record, topic, now_ms) or ()
+            found["readings"] += map(_plain, readings)
     return {name: values for name, values in found.items() if values}
 
 

@@ -27,10 +27,11 @@ from engine.ingest.formats.wire import (
     MAX_COUNT,
     MAX_ENV,
     MAX_FLOW,
+    MAX_NAME,
     SENSOR_FUTURE_MS,
     SENSOR_PAST_MS,
 )
-from engine.model import Identity, Observation, ReadingKind
+from engine.model import Identity, Observation, ReadingKind, Restart
 from tests.ingest.formats.golden import (
     EVERY,
     GOLDEN,
@@ -53,6 +54,8 @@ every_sample = pytest.mark.parametrize(
     "sample", GOLDEN, ids=[sample.name for sample in GOLDEN]
 )
 TOPICS = ["", "hall", "hall/availability", "1/device/a/event/up", "1/event/log"]
+TOPICS += ["station/ap1/8c:7a:3d:00:53:01/state", "ap1/8c:7a:3d:00:53:01/attrs"]
+TOPICS += ["ap1/status"]
 MARKER = "Zq7-canary-Zq7"
 
 
@@ -63,9 +66,10 @@ def refusals_of(form: Format, payload: bytes) -> Iterator[Exception]:
     records, _ = form.split([payload], [""], refuse)
     # The others must not rely on the record having been split before.
     for record in records[:20] or [payload]:
-        for decode in (form.identify, form.observe):
-            if decode is not None:
-                check_plausible(decode([record], [""], NOW_MS, refuse))
+        for topic in TOPICS if form.identify is not None else ():
+            for decode in (form.identify, form.observe, form.restart):
+                if decode is not None:
+                    check_plausible(decode([record], [topic], NOW_MS, refuse))
         for topic in TOPICS if form.read is not None else ():
             (found,) = one_batch(form, record, topic, refuse)
             check_plausible(found or ())
@@ -81,15 +85,20 @@ def one_batch(
 
 
 def check_plausible(
-    found: Sequence[Identity | Observation | Reading | None],
+    found: Sequence[Identity | Observation | Reading | Restart | None],
 ) -> None:
     for thing in found:
         if thing is None or isinstance(thing, Identity):
             continue
         assert thing.observed_at_ms <= NOW_MS + SENSOR_FUTURE_MS
+        if isinstance(thing, Restart):
+            assert thing.nas
+            assert thing.observed_at_ms <= NOW_MS
+            continue
         if isinstance(thing, Observation):
-            assert thing.ap
+            assert thing.ap or thing.spot
             assert thing.ap == thing.ap.lower()
+            assert len(thing.ap) <= MAX_NAME
             assert thing.observed_at_ms <= NOW_MS
             continue
         assert thing.device
@@ -164,7 +173,7 @@ def test_a_batch_is_what_its_records_are_one_by_one(form: Format) -> None:
         records, topics = form.split(
             [*bodies, odd, *bodies], [""] * (2 * len(bodies) + 1), ignore
         )
-        for decode in (form.identify, form.observe, form.read):
+        for decode in (form.identify, form.observe, form.read, form.restart):
             if decode is None:
                 continue
             alone = [
@@ -332,29 +341,53 @@ def marked(form: Format) -> Iterator[bytes]:
             yield json.dumps({**body, key: MARKER}).encode().replace(b"Zq7", b"Zq7\xff")
 
 
+WHO = {"login", "device", "User-Name", "Calling-Station-Id"}
+WHO |= {"username", "calling_station_id", "client_username", "mac", "type"}
+WHO |= {"key", "user", "guest", "payload", "1x_identity", "addr"}
+LEADS_TO_WHO = {"request", "msg", "sta_eth_mac"}
+"""Keys of what says who, and of what may be decoded on the way there."""
+
+
 @every_format
-def test_of_a_bystanders_record_nothing_but_the_identity_becomes_an_object(
+def test_of_a_record_about_a_person_only_the_identity_becomes_an_object(
     form: Format,
 ) -> None:
     """Text that is not UTF-8 and a number too large stop whoever decodes them."""
     if form.identify is None:
         return
-    who = {"login", "device", "User-Name", "Calling-Station-Id"}
-    who |= {"username", "calling_station_id", "request"}
     checked = 0
     for sample in GOLDEN:
-        body = loaded(sample.payload)
-        if sample.format is not form or not isinstance(body, dict):
+        if sample.format is not form:
             continue
-        if who.isdisjoint(body):
-            continue
-        for opaque in (b'"\xff"', b"1e400", b'{"a": [{"b": "\xff"}]}'):
-            strange = {key: body[key] if key in who else MARKER for key in body}
-            record = json.dumps({**strange, "more": MARKER}).encode()
-            record = record.replace(json.dumps(MARKER).encode(), opaque)
-            assert one(form.identify, record) == one(form.identify, sample.payload)
-            checked += 1
+        for record in split(form, sample.payload):
+            who = one(form.identify, record, sample.topic)
+            for strange in () if who == Identity() else obscured(bytes(record)):
+                assert one(form.identify, strange, sample.topic) == who
+                checked += 1
     assert checked
+
+
+def obscured(record: bytes) -> Iterator[bytes]:
+    """Yield a record with what does not say who replaced by what nobody can read."""
+    body = loaded(record)
+    if not isinstance(body, dict | list):
+        if record.isascii():  # lines
+            yield record + b" \xff"
+        return
+    for opaque in (b'"\xff"', b"1e400", b'{"a": [{"b": "\xff"}]}'):
+        strange = json.dumps(hidden(body)).encode()
+        yield strange.replace(json.dumps(MARKER).encode(), opaque)
+
+
+def hidden(body: object) -> object:
+    if isinstance(body, list):
+        label, raw = body
+        return [label, hidden(raw)]
+    if not isinstance(body, dict):
+        return MARKER
+    shown = {key: value for key, value in body.items() if key.split(":")[-1] in WHO}
+    leads = {key: hidden(body[key]) for key in LEADS_TO_WHO & body.keys()}
+    return {**dict.fromkeys(body, MARKER), **shown, **leads, "more": MARKER}
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,16 @@ import random
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from engine.errors import BadTime, Malformed
+from engine.errors import BadTime, Malformed, TooLarge
 from engine.ingest.formats import FORMATS
+from engine.ingest.formats.wire import MAX_RECORDS
 from engine.model import Identity, ObservationKind
 from engine.spelling import canonical_ap
-from tests.ingest.formats.golden import NOW_MS, one
+from tests.ingest.formats.golden import NOW_MS, one, split
+from tests.wifi import PHONE, Wifi
 
 if TYPE_CHECKING:
     from engine.ingest.formats import Record
@@ -201,3 +205,148 @@ def test_a_prefixed_packet_is_read_through_its_prefix() -> None:
     record = json.dumps(body).encode()
     assert identify(record) == Identity("ada", "a4-83-e7-11-22-33")
     assert observed(record).ap == "04bd88005302"
+
+
+def lines(**attributes: str) -> str:
+    """Return a packet as FreeRADIUS writes it in lines, with its quotes and escapes."""
+    named = {name.replace("_", "-"): value for name, value in attributes.items()}
+    return "\n".join(
+        f'\t{name} = "{value.translate(ESCAPES)}"'
+        for name, value in {**START, **named}.items()
+    )
+
+
+ESCAPES = {
+    ord(char): f"\\{code}" for char, code in zip('"\\\n\r\t', '"\\nrt', strict=True)
+}
+values = st.text(
+    st.characters(codec="utf-8", exclude_categories=("Cc", "Zl", "Zp", "Cs"))
+    | st.sampled_from('"\\\n\t,='),
+    min_size=1,
+    max_size=40,
+).map(lambda text: f"x{text}x")
+
+
+@given(login=values, ssid=values)
+def test_no_value_in_a_line_can_pass_for_another_attribute(
+    login: str, ssid: str
+) -> None:
+    called = f"04-BD-88-00-53-02:{ssid}"
+    detail = lines(User_Name=login, Called_Station_Id=called)
+    for body in (detail, detail.replace("\n\t", ", ").strip()):
+        (record,) = split(FORMATS["radius"], body.encode())
+        assert identify(record) == Identity(login.strip(), START["Calling-Station-Id"])
+        assert observed(record).ap == "04bd88005302"
+        assert observed(record).kind is ObservationKind.JOINED
+
+
+@given(
+    logins=st.lists(values, min_size=1, max_size=5),
+    gap=st.sampled_from(["\n", " \n\r\n"]),
+)
+def test_packets_with_an_empty_line_between_them_are_as_many_records(
+    logins: list[str], gap: str
+) -> None:
+    body = f"\n{gap}".join(
+        f"Mon Mar  2 09:00:00 2026\n{lines(User_Name=login)}" for login in logins
+    )
+    found = split(FORMATS["radius"], body.encode())
+    assert [identify(record).login for record in found] == [
+        login.strip() for login in logins
+    ]
+
+
+def test_octets_that_are_written_as_numbers_are_read() -> None:
+    body = b'User-Name = "Andr\\303\\251", Acct-Status-Type = Start'
+    assert identify(body).login == "Andr\u00e9"
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"\n\n", b"hello", b"[]", b'"a"', b"= 1", b"a b"]
+)
+def test_what_is_neither_json_nor_lines_is_malformed(body: bytes) -> None:
+    with pytest.raises(Malformed):
+        split(FORMATS["radius"], body)
+
+
+def test_more_packets_than_a_message_may_hold_are_refused() -> None:
+    with pytest.raises(TooLarge):
+        split(FORMATS["radius"], b"a=1,b=2\n" * (MAX_RECORDS + 1))
+
+
+@pytest.mark.parametrize(
+    ("attributes", "nas"),
+    [
+        ({"NAS-Identifier": "WLC-1"}, "wlc-1"),
+        ({"NAS-IP-Address": "192.0.2.1"}, "192.0.2.1"),
+        ({"NAS-IPv6-Address": "2001:DB8::1"}, "2001:db8::1"),
+        ({"NAS-Identifier": "a", "NAS-IP-Address": "192.0.2.1"}, "a 192.0.2.1"),
+        ({"nas_ip_address": "192.0.2.1"}, "192.0.2.1"),
+        ({"nas_identifier": "a", "nas_ip_address": ""}, "a"),
+        ({}, None),
+    ],
+)
+def test_the_server_of_an_observation_is_spelled_as_in_its_restart(
+    attributes: dict[str, str], nas: str | None
+) -> None:
+    assert observed(json.dumps({**START, **attributes}).encode()).nas == nas
+    record = json.dumps({**attributes, "Acct-Status-Type": "Accounting-On"}).encode()
+    found = one(FORMATS["radius"].restart, record)
+    assert (found and found.nas) == nas
+
+
+def test_a_restart_of_a_server_whose_clock_is_ahead_is_of_now() -> None:
+    for status, observed_ms in (("Accounting-On", NOW_MS - 1), (8, NOW_MS)):
+        record = packet(
+            Acct_Status_Type=status, NAS_Identifier="a", Event_Timestamp=NOW_MS + 10**9
+        )
+        found = one(FORMATS["radius"].restart, record)
+        assert found
+        assert found.observed_at_ms == observed_ms
+
+
+def test_the_time_of_a_detail_file_is_that_of_its_writing() -> None:
+    record = packet(
+        Event_Timestamp="Mar  2 2026 21:58:00 NZDT",
+        Timestamp=str(NOW_MS // 1000 - 60),
+        Acct_Delay_Time="2",
+    )
+    assert observed(record).observed_at_ms == NOW_MS - 62_000
+
+
+AP_1, AP_2 = "04-BD-88-00-53-02", "04-BD-88-00-53-03"
+ROAM = [
+    {"Acct-Status-Type": "Start", "Called-Station-Id": AP_1, "Acct-Session-Id": "1"},
+    {"Acct-Status-Type": "Stop", "Called-Station-Id": AP_1, "Acct-Session-Id": "1"},
+    {"Acct-Status-Type": "Start", "Called-Station-Id": AP_2, "Acct-Session-Id": "2"},
+]
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (0, 2, 1)])
+def test_a_roam_ends_at_the_new_access_point_however_late_the_stop_is(
+    order: tuple[int, ...],
+) -> None:
+    wifi = Wifi("radius", ["04bd88005302", "04bd88005303"])
+    for second, number in enumerate(order):
+        wifi.send(
+            {
+                "User-Name": "ada",
+                "Calling-Station-Id": PHONE,
+                "Acct-Multi-Session-Id": "roaming",
+                "Event-Timestamp": NOW_MS // 1000 + second,
+                **ROAM[number],
+            },
+            NOW_MS + 10_000,
+        )
+    assert wifi.where() == "hq-1-hopper"
+
+
+def test_a_roam_that_keeps_its_session_follows_the_interim() -> None:
+    wifi = Wifi("radius", ["04bd88005302", "04bd88005303"])
+    person = {"User-Name": "ada", "Calling-Station-Id": PHONE, "Acct-Session-Id": "1"}
+    wifi.send({**person, **ROAM[0]}, NOW_MS)
+    interim = {"Acct-Status-Type": "Interim-Update", "Called-Station-Id": AP_2}
+    wifi.send({**person, **interim}, NOW_MS + 1)
+    assert wifi.where() == "hq-1-hopper"
+    wifi.send({**person, "Acct-Status-Type": 2, "Called-Station-Id": AP_1}, NOW_MS + 2)
+    assert wifi.where() is None

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from engine.errors import Malformed
@@ -199,13 +198,9 @@ def test_real_accounting_is_observed(
 
 
 def accounting(name: str) -> bytes:
-    """Return the JSON of a packet, also of one that is kept as attribute lines."""
-    path = SHARED / f"wifi/{name}.json"
-    if path.exists():
-        return path.read_bytes()
-    lines = path.with_suffix(".txt").read_text().splitlines()
-    pairs = (line.split(" = ", 1) for line in lines if line)
-    return msgspec.json.encode({key: value.strip("'\"") for key, value in pairs})
+    """Return a packet in JSON or in attribute lines."""
+    [path] = SHARED.glob(f"wifi/{name}.*")
+    return path.read_bytes()
 
 
 @pytest.mark.parametrize(
