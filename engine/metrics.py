@@ -26,7 +26,16 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from engine.errors import BadTime, InputError, Malformed, TooLarge, UnknownName
+from engine.errors import (
+    BadTime,
+    InputError,
+    Malformed,
+    Replayed,
+    TooLarge,
+    TooMany,
+    Unauthorized,
+    UnknownName,
+)
 from engine.model import Outcome
 from engine.spelling import ID
 
@@ -72,7 +81,10 @@ LABELS: Final[Mapping[str, frozenset[str] | re.Pattern[str]]] = {
     "reason": frozenset(
         {
             kind.reason
-            for kind in (InputError, Malformed, TooLarge, BadTime, UnknownName)
+            for kind in (
+                *(InputError, Malformed, TooLarge, BadTime, UnknownName),
+                *(Unauthorized, Replayed, TooMany),
+            )
         }
     ),
     "role": frozenset({"locations", "registry"}),

@@ -65,7 +65,7 @@ def described() -> set[tuple[str, str]]:
             **more,
         ),
         Me(access=nothing, consent=nothing),
-        Ingest(webhooks=[], intake=nothing),
+        Ingest(webhooks=[], intake=nothing, **clock),
         ops.Operations(
             missing=dict, metrics=Metrics(version="0"), version="0", **clock
         ),

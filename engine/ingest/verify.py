@@ -49,7 +49,6 @@ import hashlib
 import hmac
 import re
 import warnings
-from enum import IntEnum
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Final, Literal, NamedTuple, TypeAlias
 
@@ -59,9 +58,10 @@ from joserfc.errors import JoseError, SecurityWarning
 from joserfc.jwk import OctKey
 
 from engine.errors import ConfigError
+from engine.model import Proof, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping
 
 WINDOW_MS = 300_000
 """How far a signed time may be from ours, either way."""
@@ -75,34 +75,8 @@ MAX_HEADER_BYTES = 8192
 
 MIN_SECRET_BYTES = 16
 
-Headers: TypeAlias = "Sequence[tuple[bytes, bytes]]"
+Headers: TypeAlias = "Iterable[tuple[bytes, bytes]]"
 """As ASGI has them: names in lower case."""
-
-
-class Verdict(IntEnum):
-    """What is known of who sends a request."""
-
-    WRONG = 0
-    """Not who knows the secret."""
-    STALE = 1
-    """Signed at another time, or so it says."""
-    OPEN = 2
-    """The body decides."""
-    RIGHT = 3
-
-
-class Proof(NamedTuple):
-    """What headers and body prove together.
-
-    Attributes:
-        verdict: Never OPEN.
-        key: Names this post for good; None where an equal one may be another.
-        until_ms: Until when the same bytes would be proof again.
-    """
-
-    verdict: Verdict
-    key: bytes | None = None
-    until_ms: int = 0
 
 
 class Terms(NamedTuple):

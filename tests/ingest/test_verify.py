@@ -20,11 +20,10 @@ from engine.ingest.verify import (
     REMEMBER_MS,
     SCHEMES,
     WINDOW_MS,
-    Proof,
     Terms,
-    Verdict,
     verifier,
 )
+from engine.model import Proof, Verdict
 from tests.ingest.senders import (
     BODY,
     SECRET,
