@@ -116,6 +116,58 @@ def check(*, config: ConfigFile) -> None:
 
 
 @cli.command
+def replay(
+    *files: Path,
+    source: str,
+    config: ConfigFile,
+    tenant: str | None = None,
+    speed: Speed | None = None,
+    people: Path | None = None,
+) -> None:
+    """Send recordings through a site as it is configured, and say what became of them.
+
+    A recording is a JSON file (one payload), NDJSON or text (a payload a line), or
+    lines that also say when and on which topic:
+
+    `{"at_ms": 1767225600000, "topic": "acme/wifi", "payload": {"sensor": "desk-1"}}`
+
+    with `payload` as JSON or text, or `base64` for other bytes. Its newest time becomes
+    now. Two stores are started and go with it; nothing that the configuration names is
+    written to.
+
+    Example: livefloor replay monday.ndjson --source wifi --config livefloor.toml
+
+    Args:
+        files: The recordings.
+        source: The source that they are of: its format, topics and sensors.
+        config: The TOML file.
+        tenant: Whose source it is, where there are several tenants.
+        speed: Recorded seconds in a real one, by `at_ms`; else as fast as possible.
+        people: CSV with a header, `login,device`: who shares; else nobody does, and
+            everything about people is disposed of.
+    """
+    from engine import replay as parts
+    from engine.app import now_ms
+    from engine.config import load
+    from engine.ops import configure_logging
+
+    if not files:
+        raise ConfigError("write the recordings: livefloor replay FILE… --source NAME")
+    configure_logging("console", "warning")
+    work = parts.run(
+        load(config),
+        files=files,
+        source=source,
+        tenant=tenant,
+        speed=speed,
+        people=people,
+        clock_ms=now_ms,
+        out=out,
+    )
+    _run(work)
+
+
+@cli.command
 def simulate(  # noqa: PLR0913 - a mode of operation is this many choices
     *,
     broker: str = "mqtt://127.0.0.1:1883",
@@ -218,7 +270,7 @@ async def _status(player: Player) -> None:
                 await asyncio.sleep(CALM_S)
 
 
-def _run(work: Coroutine[None, None, None]) -> None:
+def _run(work: Coroutine[None, None, object]) -> None:
     """Run until the work ends, or until SIGINT, SIGTERM or SIGHUP, on uvloop."""
     from engine.ops import install_hooks, loop_exception_handler
 

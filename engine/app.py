@@ -268,31 +268,39 @@ class Engine:
         self._pipeline.run(sort(messages), now_ms())
         self._committer.add(receipt)
 
-    async def accept(
-        self, source: str, tenant: str, body: bytes, content_type: str
-    ) -> None:
-        """Take in what a webhook source posted; return when the effect is safe.
+    def take(self, source: str, tenant: str, body: bytes, topic: str) -> None:
+        """Let the pipeline take in what a webhook source posted.
 
         Raises:
             InputError: Refused, and counted.
-            StoreAway: Redis is away; the sender should try again.
+            StoreAway: It is not known yet who shares.
         """
-        del content_type  # every format tells its encodings apart by itself
         if not self._stores.loaded:
             raise StoreAway("the engine still waits for a store; send it again")
         route = Route(self.site.sources[tenant, source])
-        reason = self._pipeline.run({route: [_Posted(body)]}, now_ms())
+        reason = self._pipeline.run({route: [_Posted(body, topic)]}, now_ms())
         if reason is not None:
             refusal = next(r for r in InputError.__subclasses__() if r.reason == reason)
             raise refusal("the body does not fit the format of this source")
+
+    async def safe(self) -> None:
+        """Return when the effect of all that was taken in is safe.
+
+        Raises:
+            StoreAway: Redis is away; the sender should try again.
+        """
         try:
             async with asyncio.timeout(COMMIT_S):
                 await self._committer.flush()
         except TimeoutError:
             raise StoreAway("the store does not answer; send it again") from None
 
+    def repeated(self, source: str, tenant: str) -> None:
+        """Count what a webhook source posted again."""
+        self.site.sources[tenant, source].tally.add(Outcome.DUPLICATE)
+
     def refused(self, source: str, tenant: str, reason: str) -> None:
-        """Count a request of a webhook source that was refused by its size."""
+        """Count a request of a webhook source that the pipeline has not seen."""
         tally = self.site.sources[tenant, source].tally
         tally.by_outcome[Outcome.INVALID] += 1
         tally.by_reason[reason] = tally.by_reason.get(reason, 0) + 1
@@ -391,7 +399,7 @@ class Engine:
                 retention_ms=self._retention_ms,
             ),
             Me(access=access, consent=self.people),
-            Ingest(webhooks=self.site.webhooks, intake=self),
+            Ingest(webhooks=self.site.webhooks, intake=self, clock_ms=now_ms),
             Operations(
                 missing=self._missing,
                 metrics=self._metrics,

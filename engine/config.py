@@ -20,6 +20,7 @@ from msgspec import Meta, field
 
 from engine.errors import ConfigError
 from engine.ingest.formats import find
+from engine.ingest.verify import Terms
 from engine.misfit import misfit
 from engine.spelling import Id  # noqa: TC001 - read at run time by msgspec
 
@@ -27,6 +28,8 @@ Seconds = Annotated[float, Meta(gt=0)]
 Port = Annotated[int, Meta(ge=0, le=65535)]
 
 _SCHEMES = {"mqtt": 1883, "mqtts": 8883}
+_POSTED = ("verify", *Terms._fields[1:], "validator")
+"""Keys of a source that mean nothing without a secret."""
 
 
 class _Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -166,7 +169,21 @@ class Source(_Settings, frozen=True, kw_only=True):
     qos: Literal[0, 1] = 1
     secret_file: Path | None = None
     secret_env: str | None = None
-    """What a webhook sender shows as bearer token or basic password."""
+    """What a webhook sender and we know; `verify` says how it proves that."""
+    verify: str | None = None
+    """How (see engine/ingest/verify.py), where it is not as the format has it."""
+    user: str | None = None
+    header: str | None = None
+    prefix: str | None = None
+    encoding: Literal["hex", "base64"] | None = None
+    timestamp_header: str | None = None
+    signed: str | None = None
+    field: str | None = None
+    """The terms of `verify`."""
+    validator: Annotated[str, Meta(pattern="^[!-~]{1,256}$")] | None = None
+    """What Meraki is answered when it asks whether we are the receiver."""
+    rate_per_s: Annotated[float, Meta(gt=0, le=100_000)] = 200
+    """Posts a second; ten times as many at once after a pause."""
 
     @property
     def webhook(self) -> bool:
@@ -327,6 +344,9 @@ def _of(source: Source, brokers: set[str]) -> list[str]:
         return [str(error)]
     if source.broker is None and not source.webhook:
         return ["needs a broker with topics, or a secret_file for a webhook"]
+    posted = [key for key in _POSTED if getattr(source, key) is not None]
+    if posted and not source.webhook:
+        return [f"{posted[0]} is for webhooks: give it a secret_file, or leave it out"]
     if source.broker is not None and source.broker not in brokers:
         return [f"no [[broker]] has the name {source.broker!r}"]
     if (source.broker is None) != (not source.topics):

@@ -15,6 +15,7 @@
     │   ├── Forbidden      2003  403, a token that may not do this
     │   ├── NotFound       2004  404, and every other kind of "no" of the finder
     │   ├── NotAllowed     2005  405, this path knows other methods
+    │   ├── Replayed       2006  401, a webhook that was signed at another time
     │   ├── TooMuch        2013  413, a body over the limit
     │   ├── NeedsUpgrade   2026  426, this path is a WebSocket's
     │   └── TooMany        2029  429, over a rate or a number of connections
@@ -82,10 +83,15 @@ class UnknownValue(InputError):
 
 
 class RequestError(EngineError):
-    """A request that is refused; `status` is its HTTP status."""
+    """A request that is refused; `status` is its HTTP status.
+
+    `reason` is the label in the metrics of a webhook that is refused so, "" where none
+    is.
+    """
 
     code = 2000
     status: int = 400
+    reason: str = ""
 
 
 class BadRequest(RequestError):
@@ -99,6 +105,7 @@ class Unauthorized(RequestError):
 
     code = 2001
     status = 401
+    reason = "unauthenticated"
 
 
 class Forbidden(RequestError):
@@ -122,11 +129,20 @@ class NotAllowed(RequestError):
     status = 405
 
 
+class Replayed(RequestError):
+    """A webhook that was signed at another time than now."""
+
+    code = 2006
+    status = 401
+    reason = "replayed"
+
+
 class TooMuch(RequestError):
     """A body over the limit."""
 
     code = 2013
     status = 413
+    reason = TooLarge.reason
 
 
 class NeedsUpgrade(RequestError):
@@ -137,11 +153,16 @@ class NeedsUpgrade(RequestError):
 
 
 class TooMany(RequestError):
-    """Over a rate or a number of connections."""
+    """Over a rate or a number of connections; `after_s` is when to try again."""
 
     code = 2029
     status = 429
     retryable = True
+    reason = "rate"
+
+    def __init__(self, message: str = "", after_s: int = 1) -> None:
+        super().__init__(message)
+        self.after_s = after_s
 
 
 class DependencyError(EngineError):

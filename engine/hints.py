@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from engine.errors import BadTime, Malformed, TooLarge, UnknownName, UnknownValue
+from engine.errors import (
+    BadTime,
+    Malformed,
+    Replayed,
+    TooLarge,
+    TooMany,
+    Unauthorized,
+    UnknownName,
+    UnknownValue,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,6 +49,17 @@ HINTS = {
     UnknownValue.reason: (
         "a value that the source's profile has no meaning for: show a message to "
         "`livefloor map test`, and list the value in the profile"
+    ),
+    Unauthorized.reason: (
+        "a webhook without the right proof: compare `verify` and the secret of this "
+        "source with what its sender has; or somebody is guessing"
+    ),
+    Replayed.reason: (
+        "a webhook that was signed at another time: set the clocks of sender and engine"
+    ),
+    TooMany.reason: (
+        "more webhooks than `rate_per_s` of this source, or more at once than there is "
+        "room for: raise it if they are meant, else mend the sender"
     ),
 }
 """What to do about each reason of `engine_invalid_events_total`, in our own words."""

@@ -27,12 +27,10 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from engine.errors import (
-    BadTime,
     InputError,
-    Malformed,
-    TooLarge,
-    UnknownName,
-    UnknownValue,
+    Replayed,
+    TooMany,
+    Unauthorized,
 )
 from engine.model import Outcome
 from engine.spelling import ID
@@ -78,15 +76,8 @@ LABELS: Final[Mapping[str, frozenset[str] | re.Pattern[str]]] = {
     "outcome": frozenset(Outcome),
     "reason": frozenset(
         {
-            kind.reason
-            for kind in (
-                InputError,
-                Malformed,
-                TooLarge,
-                BadTime,
-                UnknownName,
-                UnknownValue,
-            )
+            *(kind.reason for kind in (InputError, *InputError.__subclasses__())),
+            *(kind.reason for kind in (Unauthorized, Replayed, TooMany)),
         }
     ),
     "role": frozenset({"locations", "registry"}),

@@ -275,6 +275,32 @@ class Location(NamedTuple):
     ap: str = ""
 
 
+class Verdict(IntEnum):
+    """What is known of who sends a request."""
+
+    WRONG = 0
+    """Not who knows the secret."""
+    STALE = 1
+    """Signed at another time, or so it says."""
+    OPEN = 2
+    """The body decides."""
+    RIGHT = 3
+
+
+class Proof(NamedTuple):
+    """What headers and body prove together.
+
+    Attributes:
+        verdict: Never OPEN.
+        key: Names this post for good; None where an equal one may be another.
+        until_ms: Until when the same bytes would be proof again.
+    """
+
+    verdict: Verdict
+    key: bytes | None = None
+    until_ms: int = 0
+
+
 MAX_DEVICES = 10
 """Device addresses that one person may register."""
 

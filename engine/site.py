@@ -11,6 +11,7 @@ from urllib.parse import quote, urlsplit
 from engine.config import contents, secret
 from engine.errors import ConfigError
 from engine.files import access_points, geojson, sensors
+from engine.ingest import verify
 from engine.ingest.formats import find
 from engine.ingest.mqtt import Credentials, Subscription, Terms, tls_context
 from engine.ingest.routing import Routes
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from engine import config as settings
     from engine.files.remark import Remark
+    from engine.ingest.formats import Format
     from engine.space import AccessPoint, Binding, Plan
 
 
@@ -72,6 +74,7 @@ def build(config: settings.Config) -> Site:
     """
     site = Site({}, {}, {}, {}, [], [])
     subscriptions: dict[str, list[Subscription]] = {}
+    secrets: dict[tuple[str, bytes], str] = {}
     for tenant in config.tenants:
         found = premises(config, tenant)
         site.remarks.extend(found.remarks)
@@ -96,7 +99,8 @@ def build(config: settings.Config) -> Site:
                     asked.append(Subscription(filter=topic, qos=source.qos))
             key = secret(source.secret_file, source.secret_env)
             if key is not None:
-                site.webhooks.append(Webhook(tenant.id, source.name, key))
+                _tell_apart(secrets, tenant.id, source.name, key)
+                site.webhooks.append(_webhook(tenant.id, source, form, key))
     for broker in config.brokers:
         if broker.name in subscriptions:
             asked = subscriptions[broker.name]
@@ -192,6 +196,46 @@ def _tenant(
         stale_floor_ms=round(1000 * config.occupancy.stale_floor_s),
         realms=frozenset(realm.lower() for realm in tenant.realms),
     )
+
+
+def _webhook(tenant: str, source: settings.Source, form: Format, key: bytes) -> Webhook:
+    scheme = source.verify or form.verify
+    agreed = {term: getattr(source, term) for term in verify.Terms._fields[1:]}
+    where = f"tenant {tenant!r}, source {source.name!r}"
+    try:
+        verifier = verify.verifier(scheme, verify.Terms(key, **agreed))
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from None
+    if source.validator is not None and scheme != "meraki":
+        raise ConfigError(
+            f'{where}: validator means nothing to verify = "{scheme}": leave it out, '
+            'or write verify = "meraki"'
+        )
+    return Webhook(
+        tenant,
+        source.name,
+        verifier,
+        max_bytes=form.max_bytes,
+        answer=form.answer,
+        rate_per_s=source.rate_per_s,
+        validator=source.validator,
+    )
+
+
+def _tell_apart(
+    known: dict[tuple[str, bytes], str], tenant: str, source: str, key: bytes
+) -> None:
+    """Check that what is posted can be of one tenant alone.
+
+    Raises:
+        ConfigError: Another one has this secret for a source of this name.
+    """
+    other = known.setdefault((source, key), tenant)
+    if other != tenant:
+        raise ConfigError(
+            f"source {source!r}: tenants {other!r} and {tenant!r} have one secret; "
+            "give each its own"
+        )
 
 
 def _terms(broker: settings.Broker, asked: tuple[Subscription, ...]) -> Terms:

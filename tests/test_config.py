@@ -59,6 +59,7 @@ def test_a_file_is_read_with_its_defaults() -> None:
         ("acme/#", "a/#/b", "before its end"),
         ('["acme/#"]', '["a/#", "a/#"]', "topic filter 'a/# at main' is used twice"),
         ('name = "radius"', 'name = "wifi"', "'wifi' is used twice"),
+        ('topics = ["acme/#"]', 'topics = ["a"]\nverify = "mist"', "is for webhooks"),
     ],
 )
 def test_what_does_not_fit_is_named(old: str, new: str, problem: str) -> None:

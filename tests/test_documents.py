@@ -65,7 +65,7 @@ def described() -> set[tuple[str, str]]:
             **more,
         ),
         Me(access=nothing, consent=nothing),
-        Ingest(webhooks=[], intake=nothing),
+        Ingest(webhooks=[], intake=nothing, **clock),
         ops.Operations(
             missing=dict, metrics=Metrics(version="0"), version="0", **clock
         ),
@@ -80,7 +80,7 @@ def described() -> set[tuple[str, str]]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", ["demo", "run", "check", "simulate"])
+@pytest.mark.parametrize("command", ["demo", "run", "check", "replay", "simulate"])
 def test_every_command_has_a_help_with_an_example(command: str) -> None:
     assert f"livefloor {command}" in README or f"make {command}" in README
     found = subprocess.run(  # noqa: S603 - our own

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from structlog.testing import capture_logs
 
-from engine.errors import BadTime, InputError, UnknownName
+from engine.errors import BadTime, InputError, RequestError, UnknownName
 from engine.hints import AGAIN_S, HINTS, Hints
 from engine.ops import strike_out
 from engine.source import Tally
@@ -50,6 +50,8 @@ def test_it_is_told_again_after_an_hour_if_there_were_more(
 
 
 def test_every_reason_has_a_hint_that_a_log_line_can_hold() -> None:
-    assert HINTS.keys() == {kind.reason for kind in InputError.__subclasses__()}
+    reasons = {kind.reason for kind in InputError.__subclasses__()}
+    reasons |= {kind.reason for kind in RequestError.__subclasses__()}
+    assert HINTS.keys() == reasons - {""}
     for hint in HINTS.values():
         assert strike_out(None, "", {"hint": hint}) == {"hint": hint}

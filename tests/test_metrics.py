@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from engine.errors import InputError
+from engine.errors import InputError, RequestError
 from engine.metrics import LABELS, METRICS, Histogram, Kind, Metrics
 from engine.model import Outcome
 
@@ -72,8 +72,10 @@ def test_a_label_of_configured_names_takes_ids_and_the_others_a_closed_set() -> 
 
 def test_every_reason_of_a_refusal_can_be_counted() -> None:
     kinds: list[type[InputError]] = [InputError, *InputError.__subclasses__()]
+    reasons = {kind.reason for kind in kinds}
+    reasons |= {kind.reason for kind in RequestError.__subclasses__()}
 
-    assert LABELS["reason"] == {kind.reason for kind in kinds}
+    assert LABELS["reason"] == reasons - {""}
 
 
 def test_what_was_registered_is_read_at_each_scrape(metrics: Metrics) -> None:

@@ -5,11 +5,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from redis.connection import parse_url
 
-from engine.config import Redis
-from engine.site import redis_address
+from engine.config import Redis, parse
+from engine.errors import ConfigError
+from engine.ingest.formats import FORMATS
+from engine.ingest.verify import Terms, verifier
+from engine.site import build, redis_address
+from tests.building import plan_file
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from engine.site import Site
 
 
 def parsed(address: str) -> dict[str, Any]:
@@ -46,3 +52,77 @@ def test_a_redis_password_comes_from_its_own_file(
 def test_without_a_password_file_an_address_stays_as_it_is() -> None:
     settings = Redis(locations="redis://a", registry="redis://b")
     assert redis_address("redis://u:p@a/0", settings) == "redis://u:p@a/0"
+
+
+WEBHOOK = """
+[redis]
+locations = "unix:///a"
+registry = "unix:///b"
+[[tenant]]
+id = "acme"
+plan = "plan.geojson"
+[[tenant.source]]
+name = "wifi"
+format = "livefloor"
+secret_file = "wifi.secret"
+{more}
+"""
+OTHER = """
+[[tenant]]
+id = "globex"
+plan = "plan.geojson"
+[[tenant.source]]
+name = "wifi"
+format = "livefloor"
+secret_file = "wifi.secret"
+"""
+
+
+def built(folder: Path, more: str = "", secret: str = "s" * 16) -> Site:
+    (folder / "plan.geojson").write_bytes(plan_file())
+    (folder / "wifi.secret").write_text(secret)
+    text = WEBHOOK.format(more=more).encode()
+    return build(parse(text, folder / "livefloor.toml"))
+
+
+def test_a_webhook_has_the_scheme_limit_and_answer_of_its_format(
+    tmp_path: Path,
+) -> None:
+    (hook,) = built(tmp_path).webhooks
+    form = FORMATS["livefloor"]
+    assert hook.verifier == verifier(form.verify, Terms(b"s" * 16))
+    assert (hook.max_bytes, hook.answer) == (form.max_bytes, form.answer)
+    assert (hook.rate_per_s, hook.validator) == (200, None)
+
+
+def test_a_source_may_have_a_scheme_of_its_own(tmp_path: Path) -> None:
+    more = 'verify = "meraki"\nvalidator = "0123abcd"\nrate_per_s = 5'
+    (hook,) = built(tmp_path, more).webhooks
+    assert hook.verifier == verifier("meraki", Terms(b"s" * 16))
+    assert (hook.rate_per_s, hook.validator) == (5, "0123abcd")
+
+
+@pytest.mark.parametrize(
+    ("more", "secret", "problem"),
+    [
+        ("", "short", "source 'wifi': its secret needs 16 characters or more"),
+        ('verify = "md5"', "s" * 16, "source 'wifi': verify must be one of basic"),
+        ('verify = "basic"', "s" * 16, 'verify = "basic" needs user'),
+        ('header = "X"', "s" * 16, 'header means nothing to verify = "secret"'),
+        ('validator = "x"', "s" * 16, 'or write verify = "meraki"'),
+        (OTHER, "s" * 16, "'acme' and 'globex' have one secret; give each its own"),
+    ],
+)
+def test_a_proof_that_does_not_fit_is_refused_with_what_to_write(
+    tmp_path: Path, more: str, secret: str, problem: str
+) -> None:
+    with pytest.raises(ConfigError) as refused:
+        built(tmp_path, more, secret)
+    assert problem in str(refused.value)
+    assert secret not in str(refused.value)
+
+
+def test_two_sources_of_a_tenant_may_share_a_secret(tmp_path: Path) -> None:
+    more = WEBHOOK.partition("[[tenant.source]]")[2].format(more="")
+    more = f"[[tenant.source]]{more}".replace('"wifi"', '"doors"')
+    assert len(built(tmp_path, more).webhooks) == 2

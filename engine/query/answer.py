@@ -135,6 +135,18 @@ class Answer(Response[T]):
         return sent(request.scope, status, self.content, self.headers)
 
 
+class Text(Answer[str]):
+    """Plain text and nothing else, whatever the caller accepts."""
+
+    def to_asgi_response(
+        self, app: object, request: Request[Any, Any, Any], **_: object
+    ) -> ASGIResponse:
+        """Send it as it is."""
+        del app, request
+        lines = [NOSNIFF, NO_STORE, (b"content-type", b"text/plain; charset=utf-8")]
+        return Sent(200, lines, self.content.encode())
+
+
 class Version(NamedTuple):
     """One version of something that a caller may keep, and how to encode it.
 

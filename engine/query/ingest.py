@@ -1,186 +1,370 @@
-"""Webhooks in: the bytes of a source, as they are, from who knows its secret.
+"""Webhooks in: the bytes of a source, as they are, from who proves to be its sender.
 
-The secret decides the tenant: two tenants may each have a source of one name. It comes
-as a bearer token or as the password of HTTP Basic (what FreeRADIUS can send), never in
-the address, which lands in logs. The answer is an empty 204, once the effect is safe:
-FreeRADIUS parses the body of any other 2xx as attributes.
+What a request meets, the cheap before the dear:
+
+1. Its headers. Every source of the name is asked, whosever it is: the proof decides
+   the tenant, as two may each have a source of one name. Where no header can be right,
+   not a byte of the body is read.
+2. The rate of the source, where the headers prove the sender; else once the body does.
+3. Its body: as long as the format may have it, in the time that takes, within the room
+   that all bodies share. Senders who have proved nothing yet share less of it, and none
+   of the others'.
+4. The proof of headers and body together; a post that is known has no second effect.
+5. The pipeline, and the store.
+
+The answer has no body (FreeRADIUS would parse it as attributes) and the status that the
+sender expects, once the effect is safe. `GET` answers the validator by which Meraki
+knows its receiver, and nothing else.
 """
 
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
-import hashlib
-import hmac
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
-from litestar import Request, post
+from litestar import MediaType, Request, get, post
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath  # noqa: TC002 - read at run time
 
-from engine.errors import BadRequest, ConfigError, TooLarge, TooMuch, Unauthorized
-from engine.query.access import authorization
-from engine.query.problem import problem_responses
+from engine.errors import (
+    BadRequest,
+    ConfigError,
+    InputError,
+    NotFound,
+    Replayed,
+    RequestError,
+    TooMany,
+    TooMuch,
+    Unauthorized,
+)
+from engine.model import Verdict
+from engine.query.allowance import Rate, Room
+from engine.query.answer import Answer, Text
+from engine.query.once import Once
+from engine.query.problem import NOT_FOUND, problem_responses
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from litestar.handlers import HTTPRouteHandler
 
-MAX_BODY_BYTES = 1 << 20
-BODY_TIMEOUT_S = 15.0
-"""A sender that drips its body slower than this is cut off."""
+    from engine.model import Proof
 
-MAX_CREDENTIALS_BYTES = 4096
-MIN_SECRET_BYTES = 16
+    Headers: TypeAlias = Iterable[tuple[bytes, bytes]]
+
+BODY_TIMEOUT_S = 15.0
+"""A sender that drips its body slower than this is cut off …"""
+BODY_BYTES_PER_S = 1 << 20
+"""… with a second more for each of these that its format may have."""
+
+PROVED_BYTES = 128 << 20
+"""Bodies under way at once, of senders whose headers prove them."""
+UNPROVED_BYTES = 64 << 20
+"""The same of all others: of anybody, so."""
+
+MAX_EVENT_CHARS = 64
+
+
+class Verifier(Protocol):
+    """How the sender of a source proves itself; see `ingest.verify`."""
+
+    @property
+    def proves(self) -> bool:
+        """Whether headers that are not WRONG prove the sender."""
+
+    def head(self, headers: Headers, now_ms: int) -> Verdict:
+        """Look at the headers, before the body is read."""
+
+    def body(self, headers: Headers, body: bytes, now_ms: int) -> Proof:
+        """Look at headers and body."""
 
 
 class Webhook(NamedTuple):
-    """A source that posts to us, and the secret that it proves itself with."""
+    """A source that posts to us.
+
+    Attributes:
+        tenant, source: Its names.
+        verifier: How its sender proves itself.
+        max_bytes: Of a body.
+        answer: The status of success.
+        rate_per_s: Requests a second.
+        validator: What `GET` answers; None: nothing.
+    """
 
     tenant: str
     source: str
-    secret: bytes
+    verifier: Verifier
+    max_bytes: int
+    answer: int = 204
+    rate_per_s: float = 200.0
+    validator: str | None = None
 
 
 class Intake(Protocol):
     """Where the bytes go; the pipeline in production."""
 
-    async def accept(
-        self, source: str, tenant: str, body: bytes, content_type: str
-    ) -> None:
-        """Take one request in; return when its effect is safe.
+    def take(self, source: str, tenant: str, body: bytes, topic: str) -> None:
+        """Let the pipeline take one body in, in this turn of the loop.
 
         Raises:
-            InputError: Refused (and counted).
-            StoreAway: Not safe; the sender should try again.
+            InputError: Refused (and counted); what of it could be used was.
+            StoreAway: Nothing can be taken in as yet.
         """
         ...
 
-    def refused(self, source: str, tenant: str, reason: str) -> None:
-        """Count a request of a known source that was refused before `accept`."""
+    async def safe(self) -> None:
+        """Return when the effect of all that was taken in is safe.
+
+        Raises:
+            StoreAway: It is not; the sender should try again.
+        """
         ...
+
+    def repeated(self, source: str, tenant: str) -> None:
+        """Count a body of a known source that had its effect already."""
+        ...
+
+    def refused(self, source: str, tenant: str, reason: str) -> None:
+        """Count a request of a known source that was refused before `take`."""
+        ...
+
+
+class _Door:
+    """A webhook, and what its sender has used and sent."""
+
+    def __init__(self, webhook: Webhook) -> None:
+        self.webhook = webhook
+        self.rate = Rate(webhook.rate_per_s)
+        self.once = Once()
 
 
 class Ingest:
     """The route `/v1/ingest/{source}`.
 
+    Attributes:
+        proved: Memory for the bodies of senders whose headers prove them.
+        unproved: The same for all others.
+
     Raises:
-        ConfigError: A secret that is too short, or that names two tenants.
+        ConfigError: Two validators under one address.
     """
 
-    def __init__(self, *, webhooks: Iterable[Webhook], intake: Intake) -> None:
+    def __init__(
+        self,
+        *,
+        webhooks: Iterable[Webhook],
+        intake: Intake,
+        clock_ms: Callable[[], int],
+    ) -> None:
         self._intake = intake
-        self._by_source: dict[str, list[tuple[str, bytes]]] = {}
+        self._clock_ms = clock_ms
+        self._doors: dict[str, list[_Door]] = {}
+        self._validators: dict[str, str] = {}
+        self.proved = Room(PROVED_BYTES)
+        self.unproved = Room(UNPROVED_BYTES)
         for webhook in webhooks:
-            self._add(webhook)
+            self._doors.setdefault(webhook.source, []).append(_Door(webhook))
+            self._add_validator(webhook)
 
     def routes(self) -> Sequence[HTTPRouteHandler]:
-        """Return the handler."""
+        """Return the handlers."""
+        path = "/v1/ingest/{source:str}"
+        taken = ResponseSpec(None, description="Taken in, where its sender expects 200")
         return [
             post(
-                "/v1/ingest/{source:str}",
+                path,
                 status_code=204,
                 request_max_body_size=None,  # `_read` has the limit, and counts
                 security=[{"source": []}],
-                responses=problem_responses(400, 401, 413, 503),
-            )(self.accept)
+                responses={
+                    200: taken,
+                    **problem_responses(400, 401, 413, 429, 503),
+                },
+            )(self.accept),
+            get(
+                path,
+                media_type=MediaType.TEXT,
+                security=[{}],
+                responses=problem_responses(400, 404),
+            )(self.validator),
         ]
 
     async def accept(
         self, request: Request[Any, Any, Any], source: FromPath[str]
-    ) -> None:
-        """Take the bytes of a webhook source in; 204 when their effect is safe."""
-        tenant = self._tenant(source, _secret(authorization(request.scope)))
-        headers = request.headers
-        if headers.get("content-encoding", "identity") != "identity":
-            self._intake.refused(source, tenant, TooLarge.reason)
+    ) -> Answer[None]:
+        """Take the bytes of a webhook source in; 204 or 200 when their effect is safe.
+
+        `?event=` names the kind of event where the sender says it in the address.
+        """
+        headers: Headers = request.scope["headers"]
+        doors = self._open(source, headers)
+        if request.headers.get("content-encoding", "identity") != "identity":
+            self._refuse(doors, TooMuch)
             raise BadRequest("send the body without a content encoding")
+        proved = [door for door in doors if door.webhook.verifier.proves]
+        for door in proved:
+            self._spend(door)
+        body = _Body(self.proved if proved else self.unproved)
         try:
-            async with asyncio.timeout(BODY_TIMEOUT_S):
-                body = await _read(request)
-        except TooMuch:
-            self._intake.refused(source, tenant, TooLarge.reason)
-            raise
-        except TimeoutError:
-            raise BadRequest("the body came too slowly; send it at once") from None
-        await self._intake.accept(source, tenant, body, headers.get("content-type", ""))
+            await self._read(request, doors, body)
+            door, proof = self._prove(doors, headers, body)
+            if door not in proved:
+                self._spend(door)
+            topic = request.query_params.get("event", "")[:MAX_EVENT_CHARS]
+            self._take(door, proof, body.whole, topic)
+            await self._intake.safe()
+        finally:
+            body.drop()
+        return Answer(None, status_code=door.webhook.answer)
 
-    def _add(self, webhook: Webhook) -> None:
-        if len(webhook.secret) < MIN_SECRET_BYTES:
+    async def validator(self, source: FromPath[str]) -> Text:
+        """Return the text by which Cisco Meraki knows that it may send here."""
+        if source not in self._validators:
+            raise NotFound(NOT_FOUND)
+        return Text(self._validators[source])
+
+    def _add_validator(self, webhook: Webhook) -> None:
+        text, source = webhook.validator, webhook.source
+        if text is not None and self._validators.setdefault(source, text) != text:
             raise ConfigError(
-                f"source {webhook.source!r} of tenant {webhook.tenant!r}: its secret "
-                f"needs {MIN_SECRET_BYTES} characters or more"
+                f"source {source!r} of tenant {webhook.tenant!r}: another tenant has a "
+                "source of this name with another validator; Meraki asks by the name "
+                "alone, so give one of them another name"
             )
-        digest = _digest(webhook.secret)
-        known = self._by_source.setdefault(webhook.source, [])
-        for tenant, other in known:
-            if other == digest:
-                raise ConfigError(
-                    f"source {webhook.source!r}: tenants {tenant!r} and "
-                    f"{webhook.tenant!r} have one secret; give each its own"
-                )
-        known.append((webhook.tenant, digest))
 
-    def _tenant(self, source: str, secret: bytes) -> str:
-        """Return whose source it is.
+    def _open(self, source: str, headers: Headers) -> list[_Door]:
+        """Return the sources of a name that the headers may open.
 
-        Every secret of the name is compared, in constant time and by digest, so that
-        neither order nor length nor the existence of the name can be timed.
+        Every one is asked, so that neither order nor a match can be timed.
 
         Raises:
-            Unauthorized: No such source, or none with this secret.
+            Unauthorized: None, or there is no such source.
+            Replayed: None, as they were signed at another time.
         """
-        digest, found = _digest(secret), None
-        for tenant, known in self._by_source.get(source, [("", _NOBODYS)]):
-            if hmac.compare_digest(known, digest) and tenant:
-                found = tenant
-        if found is None:
-            raise Unauthorized(
-                "the source and its secret do not fit; send the secret as a bearer "
-                "token or as the password of HTTP Basic"
-            )
-        return found
+        doors, now_ms = self._doors.get(source, []), self._clock_ms()
+        verdicts = [door.webhook.verifier.head(headers, now_ms) for door in doors]
+        opened = [
+            door
+            for door, verdict in zip(doors, verdicts, strict=True)
+            if verdict > Verdict.STALE
+        ]
+        if opened:
+            return opened
+        if Verdict.STALE in verdicts:
+            raise self._refuse(doors, Replayed)
+        raise self._refuse(doors, Unauthorized)
+
+    def _spend(self, door: _Door) -> None:
+        """Take one request off the rate of a source.
+
+        Raises:
+            TooMany: There is none left.
+        """
+        after_s = door.rate.take(self._clock_ms())
+        if after_s:
+            self._refuse([door], TooMany)
+            raise TooMany(_WORDS[TooMany], after_s)
+
+    async def _read(
+        self, request: Request[Any, Any, Any], doors: list[_Door], body: _Body
+    ) -> None:
+        """Read the body.
+
+        Raises:
+            BadRequest: It came too slowly.
+            TooMany: There is no room for it now.
+            TooMuch: It is over what the format allows.
+        """
+        most = max(door.webhook.max_bytes for door in doors)
+        declared = request.headers.get("content-length", "0")
+        if not declared.isdecimal() or int(declared[:20]) > most:
+            raise self._refuse(doors, TooMuch)
+        try:
+            async with asyncio.timeout(BODY_TIMEOUT_S + most / BODY_BYTES_PER_S):
+                async for part in request.stream():
+                    if body.size + len(part) > most:
+                        raise self._refuse(doors, TooMuch)
+                    if not body.add(part):
+                        raise self._refuse(doors, TooMany)
+        except TimeoutError:
+            raise BadRequest("the body came too slowly; send it at once") from None
+
+    def _prove(
+        self,
+        doors: list[_Door],
+        headers: Headers,
+        body: _Body,
+    ) -> tuple[_Door, Proof]:
+        """Return whose the body is.
+
+        Raises:
+            Unauthorized: Nobody's.
+        """
+        now_ms, whole = self._clock_ms(), body.whole
+        proofs = [door.webhook.verifier.body(headers, whole, now_ms) for door in doors]
+        for door, proof in zip(doors, proofs, strict=True):
+            if proof.verdict is Verdict.RIGHT:
+                return door, proof
+        raise self._refuse(doors, Unauthorized)
+
+    def _take(self, door: _Door, proof: Proof, body: bytes, topic: str) -> None:
+        """Let a body have its effect, once."""
+        _, source, *_ = names = door.webhook
+        tenant, key, now_ms = names[0], proof.key, self._clock_ms()
+        if key is None:
+            self._intake.take(source, tenant, body, topic)
+            return
+        if door.once.knows(key, now_ms):
+            self._intake.repeated(source, tenant)
+            return
+        try:
+            self._intake.take(source, tenant, body, topic)
+        except InputError:
+            door.once.add(key, proof.until_ms, now_ms)
+            raise
+        door.once.add(key, proof.until_ms, now_ms)
+
+    def _refuse(self, doors: Iterable[_Door], kind: type[RequestError]) -> RequestError:
+        """Count a refusal for each source that was meant, and return it."""
+        for door in doors:
+            webhook = door.webhook
+            self._intake.refused(webhook.source, webhook.tenant, kind.reason)
+        return kind(_WORDS[kind])
 
 
-def _digest(secret: bytes) -> bytes:
-    return hashlib.sha256(secret).digest()
+class _Body:
+    """A body as it comes, and the room that it takes."""
+
+    def __init__(self, room: Room) -> None:
+        self._room = room
+        self._parts: list[bytes] = []
+        self.size = 0
+
+    def add(self, part: bytes) -> bool:
+        """Keep a part; False: there is no room for it."""
+        if not self._room.take(len(part)):
+            return False
+        self.size += len(part)
+        self._parts.append(part)
+        return True
+
+    @property
+    def whole(self) -> bytes:
+        """The bytes, as they came."""
+        if len(self._parts) > 1:
+            self._parts = [b"".join(self._parts)]
+        return self._parts[0] if self._parts else b""
+
+    def drop(self) -> None:
+        """Give the room back."""
+        self._room.give(self.size)
+        self._parts, self.size = [], 0
 
 
-_NOBODYS = _digest(b"")
-
-
-def _secret(credentials: bytes | None) -> bytes:
-    """Return what was sent as the secret; b"" where nothing usable was."""
-    if credentials is None or len(credentials) > MAX_CREDENTIALS_BYTES:
-        return b""
-    scheme, _, value = credentials.partition(b" ")
-    match scheme.lower():
-        case b"bearer":
-            return value.strip()
-        case b"basic":
-            try:
-                return base64.b64decode(value, validate=True).partition(b":")[2]
-            except binascii.Error:
-                return b""
-        case _:
-            return b""
-
-
-async def _read(request: Request[Any, Any, Any]) -> bytes:
-    """Read the body.
-
-    Raises:
-        TooMuch: It is over `MAX_BODY_BYTES`.
-    """
-    declared = request.headers.get("content-length", "0")
-    parts: list[bytes] = []
-    size = 0
-    if not declared.isdecimal() or int(declared[:20]) > MAX_BODY_BYTES:
-        raise TooMuch(f"the body is over {MAX_BODY_BYTES} bytes")
-    async for part in request.stream():
-        size += len(part)
-        if size > MAX_BODY_BYTES:
-            raise TooMuch(f"the body is over {MAX_BODY_BYTES} bytes")
-        parts.append(part)
-    return b"".join(parts)
+_WORDS: dict[type[RequestError], str] = {
+    Unauthorized: "the source and its proof do not fit; see verify of the source",
+    Replayed: "signed at another time than now; set the clock, and sign it again",
+    TooMuch: "the body is larger than the format of this source allows",
+    TooMany: "too much at once; send it again later",
+}
+"""In our own words: nothing of a request comes back."""

@@ -120,7 +120,9 @@ def _problem(error: EngineError) -> Problem:
 
 
 def _refused(_: Request[Any, Any, Any], error: RequestError) -> Answer[Problem]:
-    headers = _HEADERS.get(error.status)
+    headers = dict(_HEADERS.get(error.status, {}))
+    if isinstance(error, TooMany):
+        headers["retry-after"] = str(error.after_s)
     return Answer(_problem(error), status_code=error.status, headers=headers)
 
 

@@ -10,6 +10,7 @@ from litestar.testing import TestClient
 
 from engine.codec import encode
 from engine.errors import NotFound, StoreAway
+from engine.ingest.verify import Terms, verifier
 from engine.metrics import Metrics
 from engine.model import Location, Person, Snapshot, State
 from engine.ops import Operations
@@ -41,6 +42,10 @@ PLAN = small_plan()
 NEAR = ("127.0.0.1", 50_000)
 FAR = ("192.0.2.7", 50_000)
 SECRETS = {"acme": b"secret-of-acme-wifi", "globex": b"secret-of-globex-wifi"}
+WEBHOOKS = [
+    Webhook(tenant, "wifi", verifier("secret", Terms(secret)), max_bytes=1 << 20)
+    for tenant, secret in SECRETS.items()
+]
 
 
 class Row:
@@ -172,13 +177,19 @@ class FakeIntake:
         self.taken: list[tuple[str, str, bytes, str]] = []
         self.counted: list[tuple[str, str, str]] = []
         self.error: Exception | None = None
+        self.unsafe: Exception | None = None
 
-    async def accept(
-        self, source: str, tenant: str, body: bytes, content_type: str
-    ) -> None:
+    def take(self, source: str, tenant: str, body: bytes, topic: str) -> None:
         if self.error is not None:
             raise self.error
-        self.taken.append((source, tenant, body, content_type))
+        self.taken.append((source, tenant, body, topic))
+
+    async def safe(self) -> None:
+        if self.unsafe is not None:
+            raise self.unsafe
+
+    def repeated(self, source: str, tenant: str) -> None:
+        self.counted.append((source, tenant, "duplicate"))
 
     def refused(self, source: str, tenant: str, reason: str) -> None:
         self.counted.append((source, tenant, reason))
@@ -205,6 +216,7 @@ class Api:
     views: dict[str, FakeView] = field(init=False)
     rolls: dict[str, Roll] = field(init=False)
     finder: FakeFinder = field(default_factory=FakeFinder)
+    webhooks: list[Webhook] = field(default_factory=lambda: list(WEBHOOKS))
     intake: FakeIntake = field(default_factory=FakeIntake)
     missing: dict[str, int] = field(default_factory=dict)
     loaded: bool = True
@@ -246,11 +258,9 @@ class Api:
             ),
             Me(access=access, consent=self.consent),
             Ingest(
-                webhooks=[
-                    Webhook(tenant, "wifi", secret)
-                    for tenant, secret in SECRETS.items()
-                ],
+                webhooks=self.webhooks,
                 intake=self.intake,
+                clock_ms=self.clock,
             ),
             Page(None),
         ]

@@ -240,6 +240,10 @@ async def broken_off(api: Api, method: str, path: str, credentials: bytes) -> No
     assert events == []
 
 
+VALIDATOR = ("GET", "/v1/ingest/{source:str}")
+"""No secret: Meraki asks for it before it knows anything else of us."""
+
+
 def paths(api: Api) -> Iterator[tuple[str, str]]:
     for route in api.app(demo=True).routes:
         for method in sorted(route.methods - {"OPTIONS", "HEAD"}):
@@ -250,7 +254,7 @@ def test_every_route_but_the_listed_ones_needs_a_token(api: Api) -> None:
     client = api.client(login=None, demo=True)
     asked = 0
     for method, path in paths(api):
-        if path in TOKENLESS:
+        if path in TOKENLESS or (method, path) == VALIDATOR:
             continue
         concrete = path.replace("{building:str}", "hq").replace("{level:str}", "1")
         concrete = concrete.replace("{space:str}", "hq-1-hopper")
