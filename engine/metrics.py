@@ -76,7 +76,8 @@ LABELS: Final[Mapping[str, frozenset[str] | re.Pattern[str]]] = {
     "outcome": frozenset(Outcome),
     "reason": frozenset(
         {
-            *(kind.reason for kind in (InputError, *InputError.__subclasses__())),
+            InputError.reason,
+            *(kind.reason for kind in InputError.__subclasses__()),
             *(kind.reason for kind in (Unauthorized, Replayed, TooMany)),
         }
     ),

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from engine.ingest.formats.profile.compiler import Compiled
+    from engine.ingest.formats.profile.shape import Shape
     from engine.ingest.formats.wire import Refuse
     from engine.model import Identity, Observation, Reading, Restart
 
@@ -91,6 +92,7 @@ class Format:
         fresh: Of a format that remembers between two calls: gives a new one, for one
             source alone.
         whole: Its functions get whole topics, since messages name topics of others.
+        shape: Of a profile: what of a message it reads.
     """
 
     name: str
@@ -106,6 +108,7 @@ class Format:
     answer: int = 204
     fresh: Callable[[], Format] | None = None
     whole: bool = False
+    shape: Shape | None = None
 
     def fit(self, payloads: Sequence[bytes]) -> bool:
         """Return whether no payload is over the limit."""
@@ -253,6 +256,7 @@ def _of_profile(name: str, compiled: Compiled) -> Format:
         verify=table.verify,
         answer=table.answer,
         whole=True,
+        shape=compiled.shape,
     )
 
 
