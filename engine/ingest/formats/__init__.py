@@ -30,7 +30,15 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from engine.errors import InputError, Malformed, TooLarge
-from engine.ingest.formats import chirpstack4, livefloor, radius, zigbee2mqtt
+from engine.ingest.formats import (
+    chirpstack4,
+    cisco_spaces,
+    cmx,
+    livefloor,
+    meraki,
+    radius,
+    zigbee2mqtt,
+)
 from engine.ingest.formats.wire import FUTURE_MS, REFUSALS, Batch, Record, each
 
 if TYPE_CHECKING:
@@ -71,6 +79,9 @@ class Format:
         binds: A record that names both vouches that the device is the login's.
         verify: How its webhooks prove who sends them, unless the source says otherwise.
         answer: The HTTP status that its sender expects of success.
+        resume: Of a stream that can be replayed: the parameter of the request that says
+            from when on, in milliseconds, and the key of a message that says when it
+            was sent.
         fresh: Of a format that remembers between two calls: gives a new one, for one
             source alone.
     """
@@ -85,6 +96,7 @@ class Format:
     binds: bool = False
     verify: str = "secret"
     answer: int = 204
+    resume: tuple[str, str] | None = None
     fresh: Callable[[], Format] | None = None
 
     def fit(self, payloads: Sequence[bytes]) -> bool:
@@ -129,6 +141,21 @@ FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
                 read=each(chirpstack4.read),
             ),
             Format(
+                "cisco-spaces",
+                max_bytes=cisco_spaces.MAX_BYTES,
+                identify=each(cisco_spaces.identify),
+                observe=each(cisco_spaces.observe),
+                read=each(cisco_spaces.read),
+                resume=cisco_spaces.RESUME,
+            ),
+            Format(
+                "cmx",
+                max_bytes=cmx.MAX_BYTES,
+                records=cmx.records,
+                identify=each(cmx.identify),
+                observe=each(cmx.observe),
+            ),
+            Format(
                 "livefloor",
                 max_bytes=livefloor.MAX_BYTES,
                 records=livefloor.records,
@@ -136,6 +163,15 @@ FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
                 quick=livefloor.quick,
                 observe=livefloor.observe,
                 read=each(livefloor.read),
+            ),
+            Format(
+                "meraki",
+                max_bytes=meraki.MAX_BYTES,
+                records=meraki.records,
+                identify=each(meraki.identify),
+                observe=each(meraki.observe),
+                verify="meraki",
+                answer=200,
             ),
             Format(
                 "radius",
