@@ -56,20 +56,20 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from engine.errors import BadTime, Malformed
+from engine.errors import BadTime
 from engine.ingest.formats.wire import (
     CONTACT,
     COUNT,
     ENV,
+    FEET,
     MAX_COUNT,
-    METRES_PER_FOOT,
     MOTION,
     PRESENCE,
     Record,
     SourceTime,
     blur_of,
-    bounded,
     login_of,
+    name_of,
     parse_time,
     person_time,
     radius_of,
@@ -312,7 +312,8 @@ def _spot(update: _Update) -> Spot | None:
     floor = _floor(update)
     if x is None or y is None or _UNKNOWN in (x, y) or x == y == 0 or not floor:
         return None
-    return Spot(floor, x, y, radius_of(update.confidence_factor, METRES_PER_FOOT))
+    accuracy_m = radius_of(update.confidence_factor, FEET)
+    return Spot(name_of(floor, "a floor"), x, y, accuracy_m)
 
 
 def _floor(update: _Update) -> str:
@@ -320,9 +321,9 @@ def _floor(update: _Update) -> str:
     place = update.location
     while place is not None:
         if "FLOOR" in place.inferred_location_types:
-            return bounded(place.source_location_id or place.location_id)
+            return place.source_location_id or place.location_id
         place = place.parent
-    return bounded(update.map_id or "")
+    return update.map_id or ""
 
 
 def _counted(event: _Anonymous, at_ms: int, _: int) -> Iterator[Reading]:
@@ -345,7 +346,8 @@ def _seen_by_camera(event: _Anonymous, at_ms: int, _: int) -> Iterator[Reading]:
     counts = event.raw_camera_counts
     if counts is not None and counts.count is not None:
         device = _named(None, counts.camera_id)
-        zone = bounded(counts.camera_zone_id or "").lower()
+        zone = counts.camera_zone_id
+        zone = name_of(zone, "a zone").lower() if zone else ""
         yield Reading(device, COUNT, _count(counts.count), at_ms, zone)
 
 
@@ -446,11 +448,8 @@ def _count(count: int) -> int:
 
 def _named(address: str | None, name: str | None) -> str:
     """Return a sensor by its address where it has one, else by its name."""
-    device = canonical_address(bounded(address)) if address else None
-    device = device or bounded(name or "").strip().lower()
-    if not device:
-        raise Malformed("a reading without a device")
-    return device
+    device = canonical_address(address) if address else None
+    return device or name_of(name, "a sensor").lower()
 
 
 _MEANINGS: Final[dict[str, Callable[[_Anonymous, int, int], Iterator[Reading]]]] = {

@@ -9,11 +9,10 @@ bare list, or one notification.
 `deviceId`                `Identity.device`
 `username`, `userName`    `Identity.login`, where it is one of a person
 `notificationType`        `locationupdate`, `movement`: joined. `inout`: joined where
-                          `boundary` is "INSIDE"; where it is "OUTSIDE", the device left
-                          what `areaType` says: a FLOOR or ZONE ends the association
-                          with the named access point, since the device may be next
-                          door; a BUILDING or CAMPUS: gone. `absence`: gone. Others say
-                          nothing
+                          `boundary` is "INSIDE"; where it is "OUTSIDE", gone if
+                          `areaType` is BUILDING or CAMPUS. Any other ends the
+                          association with the named access point alone, since the
+                          device may be next door. `absence`: gone. Others say nothing
 `floorRefId`              the floor, as text; where it is null, the digits of `floorId`
                           as they stand, which are more than a float can hold
 `locationCoordinate`      `x`, `y` in feet from the top-left corner of the floor's map.
@@ -38,14 +37,15 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 from msgspec import Raw
 
-from engine.errors import BadTime, TooLarge
+from engine.errors import BadTime
 from engine.ingest.formats.wire import (
-    METRES_PER_FOOT,
+    FEET,
     Record,
     SourceTime,
     blur_of,
-    bounded,
+    items_of,
     login_of,
+    name_of,
     number_of,
     parse_time,
     person_time,
@@ -58,20 +58,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 MAX_BYTES = 16 << 20
-"""A client has 1.2 KB in CMX's list; one CMX knows at most some ten thousand."""
-
-MAX_RECORDS = 20_000
-
-_COMMAS = 100
-"""More than a notification with every key has."""
+"""A client has 1.2 KB in CMX's list, and a message at most ten thousand of them."""
 
 _UNKNOWN = -999
 _NOTHING = Raw(b"null")
-_METRES = {"FEET": METRES_PER_FOOT, "METERS": 1.0}
+_METRES = {"FEET": FEET, "METERS": 1.0}
 
 
 class _Batch(msgspec.Struct, gc=False):
-    notifications: list[Raw] | None = None
+    notifications: Raw = _NOTHING
 
 
 class _Who(msgspec.Struct, rename="camel", gc=False):
@@ -105,7 +100,6 @@ class _What(msgspec.Struct, rename="camel", gc=False):
 
 
 _batch = msgspec.json.Decoder(_Batch).decode
-_list = msgspec.json.Decoder(list[Raw]).decode
 _text = msgspec.json.Decoder(str).decode
 _who = msgspec.json.Decoder(_Who).decode
 _what = msgspec.json.Decoder(_What).decode
@@ -113,25 +107,20 @@ _what = msgspec.json.Decoder(_What).decode
 _JOINED: Final = ObservationKind.JOINED
 _LEFT: Final = ObservationKind.LEFT
 _GONE: Final = ObservationKind.GONE
-_WITHIN = frozenset({"FLOOR", "ZONE"})
-"""Areas of a site: who leaves one may be in the next."""
+_SITES = frozenset({"BUILDING", "CAMPUS"})
+"""Areas that are all of a site: who leaves a smaller one may be in the next."""
 
 
 def records(payload: bytes) -> Sequence[Record]:
     """Split a body into its notifications, still encoded.
 
     Raises:
-        TooLarge: More than `MAX_RECORDS`.
+        TooLarge: More than `wire.MAX_RECORDS`.
     """
-    # A million commas are no batch, and would take long to be cut apart.
-    if payload.count(b",") // _COMMAS <= MAX_RECORDS:
-        is_list = payload.lstrip()[:1] == b"["
-        batch = _list(payload) if is_list else _batch(payload).notifications
-        if batch is None:
-            return (payload,)
-        if len(batch) <= MAX_RECORDS:
-            return batch
-    raise TooLarge(f"a body holds at most {MAX_RECORDS} notifications")
+    if payload.lstrip()[:1] == b"[":
+        return items_of(payload)
+    batch = _batch(payload).notifications
+    return (payload,) if batch is _NOTHING else items_of(batch)
 
 
 def identify(record: Record, topic: str, now_ms: int) -> Identity:
@@ -153,9 +142,8 @@ def observe(record: Record, topic: str, now_ms: int) -> Observation | None:
     kind = _kind(what)
     if kind is None:
         return None
-    heard = what.associated is False
-    ap = "" if heard or not what.ap_mac_address else what.ap_mac_address
-    ap = canonical_ap(bounded(ap))
+    named = what.ap_mac_address if what.associated is not False else None
+    ap = canonical_ap(name_of(named, "an access point")) if named else ""
     spot = _spot(what) if kind is _JOINED else None
     if spot is None and not ap and kind is not _GONE:
         return None
@@ -172,7 +160,7 @@ def _kind(what: _What) -> ObservationKind | None:
         case ("locationupdate" | "movement", _) | ("inout", "INSIDE"):
             return _JOINED
         case ("inout", "OUTSIDE"):
-            return _LEFT if what.area_type in _WITHIN else _GONE
+            return _GONE if what.area_type in _SITES else _LEFT
         case ("absence", _):
             return _GONE
         case _:
@@ -185,12 +173,13 @@ def _spot(what: _What) -> Spot | None:
         return None
     x, y = number_of(at.x), number_of(at.y)
     metres = _METRES.get(at.unit or "FEET")
-    floor = bounded(what.floor_ref_id or _digits(what.floor_id))
+    floor = what.floor_ref_id or _digits(what.floor_id)
     if x is None or y is None or metres is None or not floor:
         return None
     if _UNKNOWN in (x, y) or x == y == 0:
         return None
-    return Spot(floor, x, y, radius_of(what.confidence_factor, metres))
+    accuracy_m = radius_of(what.confidence_factor, metres)
+    return Spot(name_of(floor, "a floor"), x, y, accuracy_m)
 
 
 def _digits(floor: Raw) -> str:

@@ -57,8 +57,8 @@ from engine.ingest.formats.wire import (
     Record,
     SourceTime,
     blur_of,
-    bounded,
     login_of,
+    name_of,
     number_of,
     parse_time,
     person_time,
@@ -261,11 +261,11 @@ def _spot(floor: str | None, x: _Number, y: _Number, radius_m: _Number) -> Spot 
     east, north = number_of(x), number_of(y)
     if not floor or east is None or north is None or east == north == 0:
         return None
-    return Spot(bounded(floor), east, north, radius_of(radius_m))
+    return Spot(name_of(floor, "a floor"), east, north, radius_of(radius_m))
 
 
 def _ap(name: str | None) -> str:
-    return canonical_ap(bounded(name)) if name else ""
+    return canonical_ap(name_of(name, "an access point")) if name else ""
 
 
 def _without_nan(payload: bytes) -> Iterator[bytes]:

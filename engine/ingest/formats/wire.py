@@ -10,23 +10,22 @@ The time rules, in one place because each of them is easy to get wrong:
 - About a person, up to two minutes ahead is the difference of two clocks and becomes
   the time of receipt; more is refused, or a wrong clock would pin a location that
   nothing newer can replace. However old it is, the true time is passed on.
-- A source that writes whole seconds may mean any moment of one: `blur_of`.
 - About a sensor, more than five seconds ahead becomes the time of receipt, and what is
   older than a day becomes a day old: too old to prove anything, and bounded.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from math import isfinite
 from typing import Final, TypeAlias, TypeVar
 
 import msgspec
 
-from engine.errors import BadTime, InputError, Malformed
-from engine.model import ReadingFlag, ReadingKind
+from engine.errors import BadTime, InputError, Malformed, TooLarge
+from engine.model import ReadingFlag, ReadingKind, Spot
 
 Record: TypeAlias = bytes | memoryview | msgspec.Raw
 """One record of a message, still encoded."""
@@ -65,14 +64,31 @@ SENSOR_PAST_MS = 7 * 86_400_000
 """The greatest age of a reading: beyond it one is as stale as the other. It is longer
 than any channel lives (`occupancy`: 26 hours), so that cutting it revives none."""
 
-MAX_NAME = 256
-"""Characters of an access point, floor or sensor: what is remembered has a bound."""
+MAX_NAME = 253
+"""Characters of the name of an access point, floor or session; octets of a RADIUS
+attribute. What is remembered of names has a bound."""
 
-METRES_PER_FOOT: Final = 0.3048
-"""The international foot, which is exact."""
+MAX_RECORDS = 10_000
+"""Records that one message may hold."""
 
-_ANONYMOUS = frozenset({"", "anonymous", "anon"})
-_ADDRESS = re.compile(r"[0-9a-f]{2}(?:[:.-]?[0-9a-f]{2}){5}")
+MONTHS = (
+    "jan",
+    "feb",
+    "mar",
+    "apr",
+    "may",
+    "jun",
+    "jul",
+    "aug",
+    "sep",
+    "oct",
+    "nov",
+    "dec",
+)
+"""As programs write them, whatever the language of their users; in lower case."""
+
+FEET = 0.3048
+"""Metres."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _read_time = datetime.fromisoformat
@@ -122,62 +138,109 @@ def each(one: Callable[[Record, str, int], T | None]) -> Batch[T | None]:
     return batch
 
 
-def login_of(user: str | None) -> str | None:
-    """Return the login of a person, None where a source names no person.
+class Labelled(msgspec.Struct, array_like=True, gc=False):
+    """A record as it stands in a message, behind what the message says of it.
 
-    These never are one: a machine (`host/…`, `…$`), an address (MAC authentication), an
-    anonymous outer name (`anonymous@realm`, `@realm`). Nothing here may keep the text
-    (no cache): it may be that of a bystander.
+    Attributes:
+        label: The kind of the record.
+        raw: The record, still encoded.
     """
-    if user is None:
+
+    label: str
+    raw: msgspec.Raw
+
+
+_COMMAS = 50 * MAX_RECORDS
+"""An array has no more items than commas, and a record seldom more than fifty: beyond
+this, cutting it apart would take more memory and time than any message is worth."""
+
+_items = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_labelled = msgspec.json.Decoder(Labelled).decode
+_label = msgspec.json.Encoder().encode
+
+
+def items_of(array: bytes | msgspec.Raw) -> list[msgspec.Raw]:
+    """Return the items of a JSON array, still encoded.
+
+    Raises:
+        TooLarge: More than `MAX_RECORDS`.
+    """
+    array = bytes(array)  # a Raw is a buffer, whatever its type says
+    items = _items(array) if array.count(b",") <= _COMMAS else None
+    if items is None or len(items) > MAX_RECORDS:
+        raise TooLarge(f"a message holds at most {MAX_RECORDS} records")
+    return items
+
+
+def labelled(label: str, raws: Sequence[bytes]) -> list[Record]:
+    """Return records in JSON, each behind the label that their message gives them.
+
+    So `identify` of a batch can know what kind of record it has before it.
+    """
+    head = b"[" + _label(label) + b","
+    return [b"".join((head, raw, b"]")) for raw in raws]
+
+
+def unlabelled(record: Record) -> Labelled:
+    """Return what `labelled` put together; decodes nothing but the label."""
+    return _labelled(record)
+
+
+def name_of(text: str | None, what: str) -> str:
+    """Return the name of something fixed, without blanks around it.
+
+    Args:
+        text: As the source has it.
+        what: What the name stands for: "an access point".
+
+    Raises:
+        Malformed: Nothing, or longer than `MAX_NAME`.
+    """
+    name = (text or "").strip()
+    if not name:
+        raise Malformed(f"the record does not name {what}")
+    if len(name) > MAX_NAME:
+        raise Malformed(f"the name of {what} has at most {MAX_NAME} characters")
+    return name
+
+
+def spot_of(floor: str, x: float, y: float, accuracy_m: float | None) -> Spot | None:
+    """Return where a location engine puts a device; None where that is no number.
+
+    Args:
+        floor: As `name_of` returns it.
+        x: As the source has it.
+        y: As the source has it.
+        accuracy_m: Radius; None, negative or no number: not said.
+    """
+    if not (math.isfinite(x) and math.isfinite(y)):
+        return None
+    if accuracy_m is None or not 0 <= accuracy_m < math.inf:
+        accuracy_m = -1.0
+    return Spot(floor, x, y, accuracy_m)
+
+
+_NOBODY = frozenset({"", "anonymous", "anon"})
+_ADDRESS = re.compile(r"[0-9a-f]{2}(?:[:.-]?[0-9a-f]{2}){5}")
+
+
+def login_of(user: str | None) -> str | None:
+    """Return the login that a source says authenticated; None where it is no person's.
+
+    Machines (`host/…`, `…$`), addresses (MAC authentication) and the anonymous outer
+    identity of EAP (`anonymous@realm`, `@realm`) are never a person: the device alone
+    then speaks. Nothing here may keep the text: it may be that of a bystander.
+    """
+    if not user:
         return None
     local = user.strip().lower().rpartition("\\")[2].partition("@")[0]
-    if local in _ANONYMOUS or local.endswith("$") or local.startswith("host/"):
+    if local in _NOBODY or local.endswith("$") or local.startswith("host/"):
         return None
     return None if _ADDRESS.fullmatch(local) else user
 
 
-def bounded(name: str) -> str:
-    """Return the name of an access point, floor or sensor as it is.
-
-    Raises:
-        Malformed: It is longer than `MAX_NAME`.
-    """
-    if len(name) > MAX_NAME:
-        raise Malformed(f"a name has at most {MAX_NAME} characters")
-    return name
-
-
-def number_of(value: float | str | None) -> float | None:
-    """Return a number that may be written as text; None for NaN and all other text."""
-    if isinstance(value, str):
-        # float() also reads "1_0"; and no work is done on a long text.
-        if len(value) > _LONGEST_NUMBER or "_" in value:
-            return None
-        try:
-            value = float(value)
-        except ValueError:
-            return None
-    return value if value is not None and isfinite(value) else None
-
-
-def radius_of(value: float | str | None, metres: float = 1.0) -> float:
-    """Return a radius in metres, negative where there is none.
-
-    Args:
-        value: As a source writes it.
-        metres: Length of its unit.
-    """
-    radius = number_of(value)
-    return -1.0 if radius is None or radius <= 0 else radius * metres
-
-
 def blur_of(observed_ms: int) -> int:
-    """Return how much later than its time an observation may have been.
-
-    A whole second is taken for a time in seconds: of times in milliseconds that is one
-    in a thousand, and costs it nothing but its place within that second.
-    """
+    """Return how much later it may have been: 999 ms of a time in whole seconds."""
     return 0 if observed_ms % 1000 else 999
 
 
@@ -215,6 +278,30 @@ def sensor_time(observed_ms: int | None, now_ms: int) -> int:
     if observed_ms < now_ms - SENSOR_PAST_MS:
         return now_ms - SENSOR_PAST_MS
     return observed_ms
+
+
+def number_of(value: float | str | None) -> float | None:
+    """Return a number that may be written as text; None for NaN and all other text."""
+    if isinstance(value, str):
+        # float() also reads "1_0"; and no work is done on a long text.
+        if len(value) > _LONGEST_NUMBER or "_" in value:
+            return None
+        try:
+            value = float(value)
+        except ValueError:
+            return None
+    return value if value is not None and math.isfinite(value) else None
+
+
+def radius_of(value: float | str | None, metres: float = 1.0) -> float:
+    """Return a radius in metres, negative where there is none.
+
+    Args:
+        value: As a source writes it; 0 is none.
+        metres: Length of its unit.
+    """
+    radius = number_of(value)
+    return -1.0 if radius is None or radius <= 0 else radius * metres
 
 
 def _parse_text(text: str) -> int | None:

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import BadTime, Malformed, TooLarge
-from engine.ingest.formats import cmx
 from engine.ingest.formats.cmx import identify, observe, records
+from engine.ingest.formats.wire import MAX_RECORDS
 from engine.model import Identity, ObservationKind, Spot
 from tests.ingest.formats.golden import NOW_MS
 
@@ -103,6 +103,10 @@ def test_an_accuracy_in_feet_becomes_metres_and_the_spot_stays_in_feet(
         ),
         ({"notificationType": "absence"}, ObservationKind.GONE),
         ({"notificationType": "absence", "apMacAddress": ""}, ObservationKind.GONE),
+        (
+            {"notificationType": "inout", "boundary": "OUTSIDE"},
+            ObservationKind.LEFT,
+        ),
         ({"notificationType": "inout"}, None),
         ({"notificationType": "chokepoint"}, None),
         (
@@ -177,7 +181,7 @@ def test_a_body_is_a_list_an_object_around_one_or_one_notification() -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"[" + b"0," * (cmx.MAX_RECORDS + 1) + b"0]", b"[" + b"0," * 3_000_000 + b"0]"],
+    [b"[" + b"0," * (MAX_RECORDS + 1) + b"0]", b"[" + b"0," * 3_000_000 + b"0]"],
 )
 def test_a_body_has_a_bound_of_notifications(body: bytes) -> None:
     with pytest.raises(TooLarge):
