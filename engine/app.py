@@ -20,6 +20,7 @@ from engine.config import secret
 from engine.errors import InputError, StoreAway, Unauthorized
 from engine.hints import Hints
 from engine.ingest.mqtt import Link
+from engine.ingest.pull import Pull
 from engine.metrics import Metrics
 from engine.model import Outcome
 from engine.ops import Operations
@@ -185,9 +186,22 @@ class Engine:
             )
             for name, terms in site.terms.items()
         ]
+        self._pulls = [
+            Pull(
+                name=name,
+                terms=terms,
+                sink=partial(self._sink, route.all),
+                clock_ms=now_ms,
+            )
+            for name, (terms, route) in site.pulls.items()
+        ]
+        self._link_by_name: dict[str, Link | Pull] = {
+            **{f"broker {link.name}": link for link in self._links},
+            **{f"pull {pull.name}": pull for pull in self._pulls},
+        }
         sources = site.sources.items()
         self._hints = Hints({name: source.tally for name, source in sources})
-        self._unready_ms = {f"broker {link.name}": now_ms() for link in self._links}
+        self._unready_ms = dict.fromkeys(self._link_by_name, now_ms())
         self._live = Live(
             hub=self._hub,
             authorise=self._authorise,
@@ -200,7 +214,7 @@ class Engine:
         )
         self._app = create_app(self._nouns(), version=VERSION)
         self._tick_s = self._metrics.histogram("engine_tick_seconds").observe
-        gauges.register_intake(self._metrics, site, self._links)
+        gauges.register_intake(self._metrics, site, self._links, self._pulls)
         gauges.register_stores(self._metrics, self._committer, self.people)
         gauges.register_publish(self._metrics, self._hub, self._live)
 
@@ -251,7 +265,7 @@ class Engine:
         yield "keeper", self._keeper()
         yield "stores", self._stores.watch()
         yield "recovery", self._recovery.run()
-        for link in self._links:
+        for link in self._link_by_name.values():
             yield f"link.{link.name}", link.run()
 
     def _remark(self) -> None:
@@ -342,12 +356,12 @@ class Engine:
             self._watch()
 
     def _watch(self) -> None:
-        """Note since when each broker has not been ready."""
-        for link in self._links:
+        """Note since when each link has not been ready."""
+        for name, link in self._link_by_name.items():
             if link.ready:
-                self._unready_ms.pop(f"broker {link.name}", None)
+                self._unready_ms.pop(name, None)
             else:
-                self._unready_ms.setdefault(f"broker {link.name}", now_ms())
+                self._unready_ms.setdefault(name, now_ms())
 
     def _missing(self) -> dict[str, int]:
         """Return what does not answer, and since when."""

@@ -27,6 +27,11 @@ from engine.spelling import Id  # noqa: TC001 - read at run time by msgspec
 Seconds = Annotated[float, Meta(gt=0)]
 Port = Annotated[int, Meta(ge=0, le=65535)]
 
+MAX_LINK = 64
+"""Characters of a link's name: it is a label of metrics."""
+
+HeaderName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{1,64}\Z")]
+
 _SCHEMES = {"mqtt": 1883, "mqtts": 8883}
 _POSTED = ("verify", *Terms._fields[1:], "validator")
 """Keys of a source that mean nothing without a secret."""
@@ -158,8 +163,31 @@ class FormatName(str):
     __slots__ = ()
 
 
+class Pull(_Settings, frozen=True, kw_only=True):
+    """Where a source is asked, for those that neither publish nor post."""
+
+    url: str
+    """https:// or http://, of a websocket wss:// or ws://, without credentials."""
+    mode: Literal["stream", "poll", "websocket"] = "stream"
+    """An answer without end, a message a line; answers at intervals; or frames."""
+    header: HeaderName | None = None
+    """Name of the header that the secret goes into; the secret is its whole value."""
+    secret_file: Path | None = None
+    secret_env: str | None = None
+    every_s: Seconds = 60
+    """Of a poll: from one request to the next."""
+    first: str | None = None
+    """Of a websocket: a text to send once it is open."""
+    silence_s: Seconds = 20
+    """A stream that says nothing for so long is opened anew; Cisco Spaces says that it
+    lives every 15 s."""
+    ca_file: Path | None = None
+    proxy: str | None = None
+    """http://host:port of a proxy on the way; those of the environment are not used."""
+
+
 class Source(_Settings, frozen=True, kw_only=True):
-    """One stream into the engine: over MQTT (`broker`, `topics`) or by webhook."""
+    """One stream into the engine: MQTT (`broker`, `topics`), a webhook, or a `pull`."""
 
     name: Id
     format: FormatName
@@ -184,6 +212,8 @@ class Source(_Settings, frozen=True, kw_only=True):
     """What Meraki is answered when it asks whether we are the receiver."""
     rate_per_s: Annotated[float, Meta(gt=0, le=100_000)] = 200
     """Posts a second; ten times as many at once after a pause."""
+    """What a webhook sender shows as bearer token or basic password."""
+    pull: Pull | None = None
 
     @property
     def webhook(self) -> bool:
@@ -334,6 +364,18 @@ def _contradictions(config: Config) -> list[str]:
         for source in tenant.sources:
             where = f"tenant {tenant.id!r}, source {source.name!r}"
             problems += [f"{where}: {problem}" for problem in _of(source, brokers)]
+    links = [
+        link_name(tenant, source)
+        for tenant in config.tenants
+        for source in tenant.sources
+        if source.pull is not None
+    ]
+    problems += _repeated("name of a broker, or tenant-source", [*brokers, *links])
+    problems += [
+        f"source {link!r}: a pull needs names of {MAX_LINK} characters at most together"
+        for link in links
+        if len(link) > MAX_LINK
+    ]
     return problems
 
 
@@ -342,8 +384,9 @@ def _of(source: Source, brokers: set[str]) -> list[str]:
         find(source.format)
     except ConfigError as error:
         return [str(error)]
-    if source.broker is None and not source.webhook:
-        return ["needs a broker with topics, or a secret_file for a webhook"]
+    if source.broker is None and not source.webhook and source.pull is None:
+        ways = "a broker with topics, a secret_file for a webhook, [tenant.source.pull]"
+        return [f"needs one of: {ways}"]
     posted = [key for key in _POSTED if getattr(source, key) is not None]
     if posted and not source.webhook:
         return [f"{posted[0]} is for webhooks: give it a secret_file, or leave it out"]
@@ -356,6 +399,11 @@ def _of(source: Source, brokers: set[str]) -> list[str]:
         for topic in source.topics
         if not topic or "#" in topic[:-1]
     ]
+
+
+def link_name(tenant: Tenant, source: Source) -> str:
+    """Return what logs, metrics and readiness call the link of a source that we ask."""
+    return f"{tenant.id}-{source.name}"
 
 
 def _repeated(what: str, names: list[str]) -> list[str]:

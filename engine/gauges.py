@@ -6,10 +6,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from engine.committer import Committer
     from engine.ingest.mqtt import Link
+    from engine.ingest.pull import Pull
     from engine.metrics import Metrics
     from engine.people import People
     from engine.publish.hub import Hub
@@ -20,8 +21,10 @@ if TYPE_CHECKING:
 CUTS = ("answer", "body", "first_byte", "headers", "idle")
 
 
-def register_intake(metrics: Metrics, site: Site, links: Iterable[Link]) -> None:
-    """Show what comes in: sources and broker links."""
+def register_intake(
+    metrics: Metrics, site: Site, links: Sequence[Link], pulls: Sequence[Pull]
+) -> None:
+    """Show what comes in: sources, and the links to brokers and other servers."""
     for (tenant, name), source in site.sources.items():
         tally = source.tally
         metrics.register_source(tenant, name, tally.by_outcome, tally.by_reason)
@@ -30,7 +33,11 @@ def register_intake(metrics: Metrics, site: Site, links: Iterable[Link]) -> None
         "engine_unrouted_messages_total", lambda: sum(one.unrouted for one in routes)
     )
     for link in links:
+        read = partial(getattr, link.meter, "acks_outstanding")
+        metrics.register("engine_acks_outstanding", read, link=link.name)
         _register_link(metrics, link)
+    for pull in pulls:
+        _register_link(metrics, pull)
 
 
 def register_stores(metrics: Metrics, committer: Committer, people: People) -> None:
@@ -67,10 +74,9 @@ def register_listener(metrics: Metrics, listener: Listener) -> None:
         )
 
 
-def _register_link(metrics: Metrics, link: Link) -> None:
+def _register_link(metrics: Metrics, link: Link | Pull) -> None:
     meter, name = link.meter, link.name
     for metric, read in (
-        ("engine_acks_outstanding", lambda: meter.acks_outstanding),
         ("engine_link_bytes_total", lambda: meter.received_bytes),
         ("engine_link_messages_total", lambda: meter.received),
         ("engine_link_reconnects_total", lambda: link.reconnects),

@@ -141,10 +141,14 @@ METRICS: Final = (
     ),
     _counter(
         "engine_link_refused_total",
-        "Messages that were not MQTT inside: acknowledged and left out.",
+        "Messages left out: not MQTT inside, or a line or answer that is too long.",
         "link",
     ),
-    _gauge("engine_link_up", "1 while a link is subscribed, else 0.", "link"),
+    _gauge(
+        "engine_link_up",
+        "1 while a link is subscribed or answered, else 0.",
+        "link",
+    ),
     _counter(
         "engine_locations_refused_total",
         "Moves that the store refused: consent withdrawn, or ahead of its clock.",

@@ -109,6 +109,8 @@ def _kind(root: type, path: Path) -> inspect.Type:
             kind = next(f.type for f in kind.fields if f.encode_name == step)
         elif isinstance(kind, inspect.VarTupleType):
             kind = kind.item_type
+        if isinstance(kind, inspect.UnionType):  # what may be left out
+            kind = next(one for one in kind.types if type(one) is not inspect.NoneType)
     return kind
 
 

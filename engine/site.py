@@ -5,15 +5,17 @@ Reads plans and tables, opens no socket: `livefloor check` ends here.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote, urlsplit
 
-from engine.config import contents, secret
+from engine.config import contents, link_name, secret
 from engine.errors import ConfigError
 from engine.files import access_points, geojson, sensors
 from engine.ingest import verify
 from engine.ingest.formats import find
 from engine.ingest.mqtt import Credentials, Subscription, Terms, tls_context
+from engine.ingest.pull_session import Terms as PullTerms
 from engine.ingest.routing import Routes
 from engine.query.auth import Authenticator
 from engine.query.ingest import Webhook
@@ -54,6 +56,8 @@ class Site(NamedTuple):
         sources: By tenant and name.
         routes: Topic filters by broker.
         terms: What to ask of each broker that a source takes messages from.
+        pulls: By name of the link: where each source that we ask is, and where its
+            messages go.
         webhooks: The sources that post to us.
         remarks: What was passed by in plans and tables.
     """
@@ -62,6 +66,7 @@ class Site(NamedTuple):
     sources: dict[tuple[str, str], Source]
     routes: dict[str, Routes[Route]]
     terms: dict[str, Terms]
+    pulls: dict[str, tuple[PullTerms, Route]]
     webhooks: list[Webhook]
     remarks: list[Remark]
 
@@ -72,7 +77,7 @@ def build(config: settings.Config) -> Site:
     Raises:
         ConfigError: With the file, the place in it, and what to write instead.
     """
-    site = Site({}, {}, {}, {}, [], [])
+    site = Site({}, {}, {}, {}, {}, [], [])
     subscriptions: dict[str, list[Subscription]] = {}
     secrets: dict[tuple[str, bytes], str] = {}
     for tenant in config.tenants:
@@ -97,6 +102,9 @@ def build(config: settings.Config) -> Site:
                 for topic in source.topics:
                     routes.add(topic, route)
                     asked.append(Subscription(filter=topic, qos=source.qos))
+            if source.pull is not None:
+                name = link_name(tenant, source)
+                site.pulls[name] = (_pull_terms(name, source.pull, form), Route(made))
             key = secret(source.secret_file, source.secret_env)
             if key is not None:
                 _tell_apart(secrets, tenant.id, source.name, key)
@@ -236,6 +244,26 @@ def _tell_apart(
             f"source {source!r}: tenants {other!r} and {tenant!r} have one secret; "
             "give each its own"
         )
+
+
+def _pull_terms(name: str, pull: settings.Pull, form: Format) -> PullTerms:
+    secured = pull.url.startswith(("https:", "wss:"))
+    try:
+        return PullTerms(
+            url=pull.url,
+            mode=pull.mode,
+            max_bytes=form.max_bytes,
+            header=pull.header,
+            secret=partial(secret, pull.secret_file, pull.secret_env),
+            every_s=pull.every_s,
+            first=pull.first,
+            resume=form.resume if pull.mode == "stream" else None,
+            tls=tls_context(ca=pull.ca_file) if secured else None,
+            proxy=pull.proxy,
+            silence_s=pull.silence_s,
+        )
+    except ConfigError as error:
+        raise ConfigError(f"source {name!r}: {error}") from None
 
 
 def _terms(broker: settings.Broker, asked: tuple[Subscription, ...]) -> Terms:

@@ -117,6 +117,10 @@ class Route:
         pairs = zip(topics, bases, strict=True)
         return [topic[len(base or "") :] for topic, base in pairs]
 
+    def all(self, messages: Sequence[Message]) -> Routed:
+        """Return messages that all go here, as `Routes.sort` returns those it sorts."""
+        return {self: messages}
+
 
 Routed: TypeAlias = "Mapping[Route, Sequence[Message]]"
 """The messages of a chunk, by where they go."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.config import Config, load, parse, secret
+from engine.config import Config, link_name, load, parse, secret
 from engine.errors import ConfigError
 
 WHOLE = """
@@ -54,7 +54,7 @@ def test_a_file_is_read_with_its_defaults() -> None:
         ("mqtts://broker.example", "mqtt://h:99999", "mqtt://host:1883"),
         ('format = "radius"', 'format = "morse"', "write one of chirpstack4"),
         ('broker = "main"', 'broker = "other"', "no \\[\\[broker\\]\\]"),
-        ('broker = "main"', "", "needs a broker with topics"),
+        ('broker = "main"', "", "needs one of: a broker with topics"),
         ('topics = ["acme/#"]', "", "go together"),
         ("acme/#", "a/#/b", "before its end"),
         ('["acme/#"]', '["a/#", "a/#"]', "topic filter 'a/# at main' is used twice"),
@@ -159,6 +159,49 @@ def test_two_of_one_name_are_refused() -> None:
     again = WHOLE[WHOLE.index("[[tenant]]") :]
     with pytest.raises(ConfigError, match="id 'acme' is used twice"):
         config(WHOLE + again)
+
+
+PULLED = """
+[[tenant.source]]
+name = "spaces"
+format = "cisco-spaces"
+[tenant.source.pull]
+url = "https://partners.example/events"
+header = "X-API-KEY"
+secret_env = "SPACES_KEY"
+"""
+
+
+def test_a_source_may_be_asked_and_has_a_link_of_its_own() -> None:
+    (tenant,) = config(WHOLE + PULLED).tenants
+    pull = tenant.sources[2].pull
+    assert pull is not None
+    assert (pull.mode, pull.every_s, pull.silence_s) == ("stream", 60, 20)
+    assert not tenant.sources[2].webhook
+    assert link_name(tenant, tenant.sources[2]) == "acme-spaces"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ('name = "main"', 'name = "acme-spaces"', "'acme-spaces' is used twice"),
+        ('name = "spaces"', f'name = "{"s" * 60}"', "64 characters at most"),
+        (
+            'url = "https',
+            'ulr = "https',
+            r"\[tenant.source.pull\] has no key 'ulr', perhaps 'url'",
+        ),
+        ('"X-API-KEY"', '"X API"', r"\[tenant.source.pull\] header must be"),
+        ("header =", "mode = 'push'\nheader =", 'one of "poll", "stream", "websocket"'),
+        ("header =", "every_s = 0\nheader =", "every_s must be a number > 0"),
+    ],
+)
+def test_what_does_not_fit_of_a_pull_is_named(old: str, new: str, problem: str) -> None:
+    text = (WHOLE + PULLED).replace(old, new)
+    if old == 'name = "main"':
+        text = text.replace('broker = "main"', 'broker = "acme-spaces"')
+    with pytest.raises(ConfigError, match=problem):
+        config(text)
 
 
 def test_a_certificate_needs_its_key() -> None:

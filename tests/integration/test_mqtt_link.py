@@ -1,18 +1,14 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
-import ipaddress
 import sys
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import pytest
 import uvloop
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from engine.ingest.mqtt import LinkState, Reason, Retained, tls_context
+from tests.authority import Authority, make_authority
 from tests.ingest.mqtt_consumer import DEADLINE_S, Consumer, publish
 
 if TYPE_CHECKING:
@@ -204,41 +200,9 @@ async def test_a_broker_of_3_1_1_alone_is_found_out(iotcore: Broker) -> None:
         assert consumer.link.meter.acknowledged == 1
 
 
-class Authority(NamedTuple):
-    """The files of a broker's certificate, signed by itself."""
-
-    certificate: Path
-    key: Path
-
-
 @pytest.fixture
 def authority(tmp_path: Path) -> Authority:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "broker")])
-    start = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
-    host = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(start)
-        .not_valid_after(start + dt.timedelta(days=365 * 80))
-        .add_extension(x509.SubjectAlternativeName([host]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    files = Authority(tmp_path / "broker.pem", tmp_path / "broker.key")
-    files.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    files.key.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    return files
+    return make_authority(tmp_path)
 
 
 # paho leaves a socket whose TLS handshake failed to its deletion.

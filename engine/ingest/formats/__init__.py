@@ -35,8 +35,11 @@ from typing import TYPE_CHECKING, Final
 from engine.errors import ConfigError, InputError, Malformed, TooLarge
 from engine.ingest.formats import (
     aruba_ale,
+    cisco_spaces,
+    cmx,
     hostapd,
     livefloor,
+    meraki,
     mist,
     radius,
     unifi,
@@ -89,6 +92,9 @@ class Format:
         binds: A record that names both vouches that the device is the login's.
         verify: How its webhooks prove who sends them, unless the source says otherwise.
         answer: The HTTP status that its sender expects of success.
+        resume: Of a stream that can be replayed: the parameter of the request that says
+            from when on, in milliseconds, and the key of a message that says when it
+            was sent.
         fresh: Of a format that remembers between two calls: gives a new one, for one
             source alone.
         whole: Its functions get whole topics, since messages name topics of others.
@@ -106,6 +112,7 @@ class Format:
     binds: bool = False
     verify: str = "secret"
     answer: int = 204
+    resume: tuple[str, str] | None = None
     fresh: Callable[[], Format] | None = None
     whole: bool = False
     shape: Shape | None = None
@@ -163,6 +170,21 @@ FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
                 restart=each(hostapd.restart),
             ),
             Format(
+                "cisco-spaces",
+                max_bytes=cisco_spaces.MAX_BYTES,
+                identify=each(cisco_spaces.identify),
+                observe=each(cisco_spaces.observe),
+                read=each(cisco_spaces.read),
+                resume=cisco_spaces.RESUME,
+            ),
+            Format(
+                "cmx",
+                max_bytes=cmx.MAX_BYTES,
+                records=cmx.records,
+                identify=each(cmx.identify),
+                observe=each(cmx.observe),
+            ),
+            Format(
                 "livefloor",
                 max_bytes=livefloor.MAX_BYTES,
                 records=livefloor.records,
@@ -180,6 +202,15 @@ FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
                 read=each(mist.read),
                 binds=True,
                 verify="mist",
+                answer=200,
+            ),
+            Format(
+                "meraki",
+                max_bytes=meraki.MAX_BYTES,
+                records=meraki.records,
+                identify=each(meraki.identify),
+                observe=each(meraki.observe),
+                verify="meraki",
                 answer=200,
             ),
             Format(
