@@ -204,7 +204,7 @@ def _place(admitted: _Admitted, now_ms: int) -> tuple[Source, Fixes]:
     assert observe is not None  # noqa: S101 - it names people
     observations = observe(records, topics, now_ms, refuse)
     sightings = tenant.consent.sightings(devices, observations)
-    return source, tenant.locator.place(sightings, refuse)
+    return source, tenant.locator.place(source.name, sightings, refuse)
 
 
 def _settle(source: Source, fixes: Fixes, now_ms: int) -> None:

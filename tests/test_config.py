@@ -84,7 +84,7 @@ def test_what_does_not_fit_is_named(old: str, new: str, problem: str) -> None:
         (
             "[redis]",
             "[presence]\nx = 1\n[redis]",
-            ", line 3: [presence] has no key 'x'; it may have settle_s, stale_s",
+            ", line 3: [presence] has no key 'x'; it may have level_s, precise_s",
         ),
         ('plan = "plan.geojson"', "", ", line 10: [[tenant]] needs the key 'plan'"),
         ('"plan.geojson"', "3", ", line 12: [[tenant]] plan must be text in quotes"),
