@@ -84,6 +84,16 @@ def test_but_for_a_bounded_time(floors: Floors) -> None:
     assert floors.place() == "lovelace"
 
 
+def test_a_room_by_its_access_point_is_confirmed_like_one_by_coordinates(
+    floors: Floors,
+) -> None:
+    floors.joined("ap-lovelace", 0)
+    floors.at("north", PRECISE_S - 1, coarse=True)
+    assert floors.place() == "lovelace"
+    floors.at("north", PRECISE_S, coarse=True)
+    assert floors.place() == "north"
+
+
 def test_a_good_fix_renews_that_time(floors: Floors) -> None:
     floors.at("lovelace", 0)
     floors.at("lovelace", 200)
@@ -161,6 +171,20 @@ def test_the_same_fix_twice_confirms_nothing(floors: Floors) -> None:
     assert floors.place() == "lovelace"
 
 
+def test_two_poor_fixes_on_that_level_confirm_it_as_well(floors: Floors) -> None:
+    floors.at("lovelace", 0)
+    floors.at("up", 5, coarse=True)
+    floors.at("up", 10, coarse=True)
+    assert floors.place() == "up"
+
+
+def test_what_is_claimed_on_the_old_level_confirms_no_other(floors: Floors) -> None:
+    floors.at("lovelace", 0)
+    floors.at("south", 5, coarse=True)
+    floors.at("noether", 10)
+    assert floors.place() == "lovelace"
+
+
 def test_a_level_that_nothing_contradicts_is_believed_after_a_while(
     floors: Floors,
 ) -> None:
@@ -171,6 +195,16 @@ def test_a_level_that_nothing_contradicts_is_believed_after_a_while(
     assert floors.place() == "lovelace"
     floors.presence.confirm(ms(5 + LEVEL_S))
     assert floors.moves() == [Move("s-0", ms(5), "noether", 85, "")]
+
+
+def test_a_place_that_was_claimed_is_by_coordinates_when_it_is_believed(
+    floors: Floors,
+) -> None:
+    floors.at("lovelace", 0)
+    floors.at("noether", 5)
+    floors.presence.confirm(ms(5 + LEVEL_S))
+    floors.joined("ap-up", 4 + PRECISE_S)
+    assert floors.place() == "noether"
 
 
 def test_a_coarse_fix_on_the_old_level_contradicts_the_new_one(floors: Floors) -> None:
@@ -221,6 +255,8 @@ def test_an_association_that_goes_on_does_not_replace_coordinates(
     """A sticky client: it sits in Curie, and holds on to the door in the north."""
     floors.joined("ap-north", 0)
     floors.at("curie", 10)
+    floors.joined("ap-north", 20)
+    floors.presence.confirm(ms(20 + SETTLE_S))
     floors.joined("ap-north", 10 + PRECISE_S - 1)
     assert floors.place() == "curie"
     floors.joined("ap-north", 10 + PRECISE_S)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.floors import (
@@ -315,6 +316,8 @@ STEPS = st.lists(
 )
 
 
+@pytest.mark.slow
+@settings(max_examples=max(1_000, settings.default.max_examples))
 @given(STEPS)
 def test_presence_does_what_its_rules_say_one_by_one(steps: list[Step]) -> None:
     floors, model = Floors(), Model()
