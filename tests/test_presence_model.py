@@ -317,7 +317,7 @@ STEPS = st.lists(
 
 
 @pytest.mark.slow
-@settings(max_examples=max(1_000, settings.default.max_examples))
+@settings(max_examples=1_000)
 @given(STEPS)
 def test_presence_does_what_its_rules_say_one_by_one(steps: list[Step]) -> None:
     floors, model = Floors(), Model()

@@ -28,7 +28,7 @@ from engine.ingest.formats.wire import (
     SENSOR_FUTURE_MS,
     SENSOR_PAST_MS,
 )
-from engine.model import Identity, Observation, ReadingKind
+from engine.model import Identity, Observation, ObservationKind, ReadingKind
 from tests.ingest.formats.golden import (
     GOLDEN,
     NOW_MS,
@@ -85,7 +85,7 @@ def check_plausible(
             continue
         assert thing.observed_at_ms <= NOW_MS + SENSOR_FUTURE_MS
         if isinstance(thing, Observation):
-            assert thing.ap
+            assert thing.ap or thing.spot or thing.kind is ObservationKind.GONE
             assert thing.ap == thing.ap.lower()
             assert thing.observed_at_ms <= NOW_MS
             continue
