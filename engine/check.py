@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from rich import box
+from rich.markup import escape
 from rich.table import Table
 
 from engine.ingest.formats import find
@@ -33,6 +34,8 @@ def show(config: Config, out: Console) -> None:
     """
     found = {tenant.id: premises(config, tenant) for tenant in config.tenants}
     out.print(_summary(config, found))
+    if any(one.maps for one in found.values()):
+        out.print(_maps(found))
     using = Counter(
         source.broker for tenant in config.tenants for source in tenant.sources
     )
@@ -83,6 +86,26 @@ def _summary(config: Config, found: Mapping[str, Premises]) -> Table:
     return table
 
 
+def _maps(found: Mapping[str, Premises]) -> Table:
+    """Return one line a map: where it lies, how long its unit is, how well it fits."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("map of", "floor", "level"):
+        table.add_column(name, overflow="fold")
+    for name in ("metres a unit", "residual", "else accurate to"):
+        table.add_column(name, justify="right")
+    for tenant, one in found.items():
+        for map_ in one.maps:
+            table.add_row(
+                escape(f"{tenant}/{map_.source}"),
+                escape(map_.floor),
+                map_.level,
+                f"{map_.unit_m:.4g}",
+                f"{map_.residual_m:.1f} m",
+                f"{map_.accuracy_m:g} m",
+            )
+    return table
+
+
 def _of(tenant: Tenant, found: Premises) -> Iterator[str]:
     """Yield the doubts about one tenant."""
     if not tenant.sources:
@@ -103,13 +126,14 @@ def _of(tenant: Tenant, found: Premises) -> Iterator[str]:
 
 
 def _of_access_points(found: Premises) -> Iterator[str]:
-    if not found.access_points:
-        yield "no access points; nobody who shares will be found"
+    if not found.access_points and not found.maps:
+        yield "no access points, no maps; nobody who shares will be found"
         return
-    covered = _around(found.plan, (ap.space for ap in found.access_points.values()))
-    bare = _levels_without(found.plan, covered)
+    starts = [found.plan.levels[one.level].start for one in found.maps]
+    points = (ap.space for ap in found.access_points.values())
+    bare = _levels_without(found.plan, _around(found.plan, [*starts, *points]))
     if bare:
-        yield f"no access point on {_some(bare)}; nobody will be found there"
+        yield f"no access point or map on {_some(bare)}; nobody will be found there"
 
 
 def _of_sensors(found: Premises) -> Iterator[str]:

@@ -25,6 +25,7 @@ from engine.misfit import misfit
 from engine.spelling import Id  # noqa: TC001 - read at run time by msgspec
 
 Seconds = Annotated[float, Meta(gt=0)]
+Metres = Annotated[float, Meta(gt=0)]
 Port = Annotated[int, Meta(ge=0, le=65535)]
 
 MAX_LINK = 64
@@ -80,6 +81,21 @@ class Presence(_Settings, frozen=True, kw_only=True):
     """How long a return to a place just left has to go uncontradicted."""
     stale_s: Seconds = 900
     """After this silence another device of the person may lead."""
+    level_s: Annotated[float, Meta(ge=0)] = 60
+    """How long coordinates on another level, and no second ones, are only claimed."""
+    precise_s: Annotated[float, Meta(ge=0)] = 240
+    """How long a place by coordinates stands against coarser evidence."""
+
+
+class Locate(_Settings, frozen=True, kw_only=True):
+    """How accurate coordinates must be: see engine/locate/coordinates.py."""
+
+    room_m: Metres = 5
+    """To name a room."""
+    zone_m: Metres = 15
+    """To name a zone."""
+    level_m: Metres = 50
+    """To name a level; what is worse is refused."""
 
 
 class Occupancy(_Settings, frozen=True, kw_only=True):
@@ -227,6 +243,7 @@ class Tenant(_Settings, frozen=True, kw_only=True):
     id: Id
     plan: Path
     access_points: Path | None = None
+    maps: Path | None = None
     sensors: Path | None = None
     realms: tuple[str, ...] = ()
     """Its own domains and realms, left out of `DOMAIN\\user` and `user@realm`."""
@@ -248,6 +265,7 @@ class Config(_Settings, frozen=True, kw_only=True):
     brokers: tuple[Broker, ...] = field(default=(), name="broker")
     server: Server = Server()
     privacy: Privacy = Privacy()
+    locate: Locate = Locate()
     presence: Presence = Presence()
     occupancy: Occupancy = Occupancy()
     publish: Publish = Publish()
@@ -348,6 +366,9 @@ def _contradictions(config: Config) -> list[str]:
             )
         if (broker.cert_file is None) != (broker.key_file is None):
             problems.append(f"broker {broker.name!r}: cert_file needs key_file")
+    reach = config.locate
+    if not reach.room_m <= reach.zone_m <= reach.level_m:
+        problems.append("[locate]: write room_m up to zone_m, and zone_m up to level_m")
     sessions = [f"{broker.client_id} at {broker.url}" for broker in config.brokers]
     problems += _repeated("[[broker]] client_id", sessions)
     filters = [

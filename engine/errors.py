@@ -7,7 +7,9 @@
     │   ├── Malformed      1001  not the format, or a field of the wrong type
     │   ├── TooLarge       1002  more bytes or records than the format allows
     │   ├── BadTime        1003  no usable time, or one out of range
-    │   ├── UnknownName    1004  an access point or sensor that the plan does not know
+    │   ├── UnknownName    1004  an access point, sensor or floor that is in no file
+    │   ├── Inaccurate     1005  coordinates too poor to tell the level
+    │   ├── Outside        1006  coordinates that are not on their map, or its level
     │   └── UnknownValue   1007  a value without a meaning; all else is read
     ├── RequestError       the caller is to blame    2xxx  answered with an HTTP status
     │   ├── BadRequest     2002  400, the body or a parameter does not fit
@@ -69,10 +71,24 @@ class BadTime(InputError):
 
 
 class UnknownName(InputError):
-    """An access point or sensor that the plan does not know."""
+    """An access point, a sensor or a floor that no file of the tenant knows."""
 
     code = 1004
     reason = "unknown_name"
+
+
+class Inaccurate(InputError):
+    """Coordinates whose accuracy does not even tell the level."""
+
+    code = 1005
+    reason = "inaccurate"
+
+
+class Outside(InputError):
+    """Coordinates that are no place on their map, or lie beyond its level."""
+
+    code = 1006
+    reason = "outside"
 
 
 class UnknownValue(InputError):

@@ -13,7 +13,9 @@ import structlog
 
 from engine.errors import (
     BadTime,
+    Inaccurate,
     Malformed,
+    Outside,
     Replayed,
     TooLarge,
     TooMany,
@@ -43,8 +45,16 @@ HINTS = {
         "clock and its offset, and retain no associations"
     ),
     UnknownName.reason: (
-        "a sensor or access point that is in no table: add it to the file of `sensors` "
-        "or `access_points`, then `livefloor check`"
+        "a sensor, access point or floor that is in no file: add it to that of "
+        "`sensors`, `access_points` or `maps`, then `livefloor check`"
+    ),
+    Inaccurate.reason: (
+        "coordinates worse than `level_m` of [locate]: more access points must hear a "
+        "device, or raise `level_m`"
+    ),
+    Outside.reason: (
+        "coordinates beside their map or its level: compare `unit`, `origin` and the "
+        "points in the file of `maps` with the source's map, then `livefloor check`"
     ),
     UnknownValue.reason: (
         "a value that the source's profile has no meaning for: show a message to "

@@ -25,7 +25,7 @@ Path: TypeAlias = "tuple[str | int, ...]"
 _AT = re.compile(r"(?P<what>.*?)(?: - at `\$(?P<path>[^`]*)`)?", re.DOTALL)
 _STEP = re.compile(r"\.([^.\[]+)|\[(\d+)\]")
 _FIELD = re.compile(r"Object (contains unknown|missing required) field `(.*)`")
-_EXPECTED = re.compile(r"Expected `([a-z]+)(?: \| null)?`(.*?)(?:, got `.*)?")
+_EXPECTED = re.compile(r"Expected `([a-z |]+?)(?: \| null)?`(.*?)(?:, got `.*)?")
 _WORDS = {
     "array": "a list",
     "bool": "true or false",
@@ -128,7 +128,8 @@ def _wanted(what: str, path: Path, kind: inspect.Type) -> str:
         return "something else"
     if expected[2] == _NAME:
         return "letters, digits, '_' and '-' alone, 64 at most"
-    return f"{_WORDS.get(expected[1], expected[1])}{expected[2]}"
+    words = (_WORDS.get(name, name) for name in expected[1].split(" | "))
+    return f"{' or '.join(words)}{expected[2]}"
 
 
 def _unknown(path: Path, kind: inspect.Type, name: str) -> str:
@@ -161,5 +162,6 @@ def _spelled(path: Path) -> str:
     """Return a key behind its table, as one finds it in the file."""
     *table, key = path
     if isinstance(key, int):
-        return f"each of {_spelled(tuple(table))}"
+        within = _spelled(tuple(table))
+        return within if isinstance(table[-1], int) else f"each of {within}"
     return f"{_table(tuple(table))} {key}" if table else key

@@ -196,17 +196,20 @@ class Sightings(NamedTuple):
 
 
 class Placement(NamedTuple):
-    """Where an access point puts those whom it sees.
+    """Where an access point puts those whom it sees, or coordinates somebody.
 
     Attributes:
-        ap: Row of the access point in the tenant's table, -1 for one not in it.
+        ap: Row of the access point in the tenant's table; -1 for one not in it, and for
+            a place by coordinates.
         space: Index of the space in the tenant's plan.
         confidence: Percent, how likely the space is right.
+        coarse: Whether coordinates were too poor to tell which space inside of it.
     """
 
     ap: int
     space: int
     confidence: int
+    coarse: bool = False
 
 
 class Fixes(NamedTuple):
@@ -245,7 +248,8 @@ class Moves(NamedTuple):
         observed_at_ms: Newest observation wins; the expiry runs from here.
         space: Ids of the spaces; None: the subject left.
         confidence: Percent.
-        ap: The access points. A stored location that another one saw is not cleared,
+        ap: The access points, "" of a place by coordinates. A stored location that
+            another one saw is not cleared,
         seen_ms: unless it is not newer than this: when the association that ended was
             last seen; 0 where nothing was known of it.
     """
@@ -265,8 +269,9 @@ class Location(NamedTuple):
         space: Id of the space.
         observed_at_ms: When it was seen.
         confidence: Percent.
-        ap: The access point that saw it; where that is not in `space`, the subject may
-            have returned to it, and `presence` was waiting for what else comes.
+        ap: The access point that saw it, "" where it was placed by coordinates. One
+            that is not in `space`: the subject may have returned to it, and `presence`
+            was waiting for what else comes.
     """
 
     space: str

@@ -217,7 +217,7 @@ def _place(admitted: _Admitted, now_ms: int) -> tuple[Source, Fixes]:
         vouched = list(compress(devices, named))
         tenant.consent.vouch(vouched, list(compress(observations, named)), now_ms)
     sightings = tenant.consent.sightings(devices, observations)
-    return source, tenant.locator.place(sightings, refuse)
+    return source, tenant.locator.place(source.name, sightings, refuse)
 
 
 def _settle(source: Source, fixes: Fixes, now_ms: int) -> None:

@@ -11,12 +11,14 @@ from urllib.parse import quote, urlsplit
 
 from engine.config import contents, link_name, secret
 from engine.errors import ConfigError
-from engine.files import access_points, geojson, sensors
+from engine.files import access_points, geojson, maps, sensors
 from engine.ingest import verify
 from engine.ingest.formats import find
 from engine.ingest.mqtt import Credentials, Subscription, Terms, tls_context
 from engine.ingest.pull_session import Terms as PullTerms
 from engine.ingest.routing import Routes
+from engine.locate.coordinates import Reach
+from engine.presence import Patience
 from engine.query.auth import Authenticator
 from engine.query.ingest import Webhook
 from engine.query.keys import key_set, public_key, shared_secret
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from engine import config as settings
     from engine.files.remark import Remark
     from engine.ingest.formats import Format
-    from engine.space import AccessPoint, Binding, Plan
+    from engine.space import AccessPoint, Binding, Map, Plan
 
 
 class Premises(NamedTuple):
@@ -38,12 +40,14 @@ class Premises(NamedTuple):
     Attributes:
         plan: The spaces.
         access_points: Where each access point is, by canonical name.
+        maps: What the coordinates of the sources mean.
         bindings: What each sensor channel watches.
         remarks: What was passed by.
     """
 
     plan: Plan
     access_points: dict[str, AccessPoint]
+    maps: list[Map]
     bindings: list[Binding]
     remarks: list[Remark]
 
@@ -123,11 +127,17 @@ def premises(config: settings.Config, tenant: settings.Tenant) -> Premises:
         ConfigError: With the file, the place in it, and what to write instead.
     """
     plan, remarks = geojson.read(contents(tenant.plan), tenant.plan.name)
-    found = Premises(plan, {}, [], remarks)
+    found = Premises(plan, {}, [], [], remarks)
     if tenant.access_points is not None:
         path = tenant.access_points
         points, more = access_points.read(contents(path), path.name, plan)
         found.access_points.update(points)
+        found.remarks.extend(more)
+    if tenant.maps is not None:
+        sources = {source.name for source in tenant.sources}
+        data = contents(tenant.maps)
+        of_floors, more = maps.read(data, tenant.maps.name, plan, sources)
+        found.maps.extend(of_floors)
         found.remarks.extend(more)
     if tenant.sensors is not None:
         bindings, more = sensors.read(
@@ -198,8 +208,14 @@ def _tenant(
         found.plan,
         access_points=found.access_points,
         bindings=found.bindings,
-        settle_ms=round(1000 * config.presence.settle_s),
-        stale_ms=round(1000 * config.presence.stale_s),
+        maps=found.maps,
+        reach=Reach(config.locate.room_m, config.locate.zone_m, config.locate.level_m),
+        patience=Patience(
+            settle_ms=round(1000 * config.presence.settle_s),
+            stale_ms=round(1000 * config.presence.stale_s),
+            level_ms=round(1000 * config.presence.level_s),
+            precise_ms=round(1000 * config.presence.precise_s),
+        ),
         retention_ms=round(3_600_000 * config.privacy.retention_h),
         stale_floor_ms=round(1000 * config.occupancy.stale_floor_s),
         realms=frozenset(realm.lower() for realm in tenant.realms),

@@ -1,6 +1,7 @@
 """The building: tenant → building → level → zone → space, and what is bound where.
 
-These are the nouns; `files` makes them from what an operator wrote.
+These are the nouns; `files` makes them from what an operator wrote. What a plan draws
+in degrees, coordinates of devices are compared with in metres, level by level.
 
 Every space has an index. The spaces of a level are contiguous, the level's own first,
 so that a level is a slice of every array of the engine.
@@ -8,6 +9,7 @@ so that a level is a slice of every array of the engine.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import numpy.typing as npt
+    from shapely.geometry.base import BaseGeometry
 
     from engine.model import ReadingKind
 
@@ -113,6 +116,60 @@ class Binding(NamedTuple):
     interval_ms: int
 
 
+class Map(NamedTuple):
+    """How a source's map of a floor lies on a level of the plan.
+
+    Attributes:
+        source: The configured source.
+        floor: Its key of the floor, always a text.
+        level: Id of the level.
+        east, north: Metres from the middle of the level (`Plan.ground`), each as what
+            one unit of x adds, what one of y adds, and where the map's origin is.
+        width, height: Of the map, in its own unit; infinite where the file says none.
+        accuracy_m: Of coordinates whose source does not tell it.
+        unit_m: Metres of one unit, as the points or corners have it.
+        residual_m: The farthest that a given point lies from where the map puts it.
+    """
+
+    source: str
+    floor: str
+    level: str
+    east: tuple[float, float, float]
+    north: tuple[float, float, float]
+    width: float
+    height: float
+    accuracy_m: float
+    unit_m: float
+    residual_m: float
+
+
+class Ground(NamedTuple):
+    """The ground around a point, flat as it is for the size of a building.
+
+    Attributes:
+        lon, lat: The point, in degrees (WGS 84).
+        east_m, north_m: Metres of one degree there; over a kilometre the error is some
+            centimetres.
+    """
+
+    lon: float
+    lat: float
+    east_m: float
+    north_m: float
+
+    @classmethod
+    def around(cls, lon: float, lat: float) -> Ground:
+        """Return the ground around a point; the series are those of the ellipsoid."""
+        phi = math.radians(lat)
+        east_m = 111_412.84 * math.cos(phi) - 93.5 * math.cos(3 * phi)
+        north_m = 111_132.954 - 559.822 * math.cos(2 * phi) + 1.175 * math.cos(4 * phi)
+        return cls(lon, lat, east_m, north_m)
+
+    def metres(self, degrees: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Return float64[n, 2], metres east and north, of longitudes and latitudes."""
+        return (degrees - (self.lon, self.lat)) * (self.east_m, self.north_m)
+
+
 class Plan:
     """The spaces of a tenant, in index order, with their geometry.
 
@@ -150,6 +207,28 @@ class Plan:
     def building_of(self, space: Space) -> str:
         """Return the id of the building that a space is in, or is."""
         return space.id if space.level is None else self.levels[space.level].building
+
+    def outlines(self, level: str) -> list[BaseGeometry]:
+        """Return the shapes of a level's spaces in degrees, its own first.
+
+        A level without an outline has the hull of all that is drawn on it.
+        """
+        own: BaseGeometry | None = None
+        rows: dict[int, BaseGeometry] = {}
+        drawn = [(shape(f["geometry"]), f["properties"]) for f in self._drawings[level]]
+        for geometry, properties in drawn:
+            if "row" in properties:
+                rows[properties["row"]] = geometry
+            elif own is None and properties["kind"] == "outline" and geometry.area:
+                own = geometry
+        if own is None:
+            own = shapely.union_all([one.envelope for one, _ in drawn]).convex_hull
+        return [shapely.make_valid(own), *(rows[row] for row in sorted(rows))]
+
+    def ground(self, level: str) -> Ground:
+        """Return the ground around the middle of a level."""
+        west, south, east, north = self.outlines(level)[0].bounds
+        return Ground.around((west + east) / 2, (south + north) / 2)
 
     def geojson(self, level: str) -> bytes:
         """Return the drawing of a level as GeoJSON (features by row, see README).

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.locate.association import Association
+from engine.locate.locator import Locator
 from engine.occupancy import ROW, Occupancy
 from engine.presence import Presence
 from engine.privacy.consent import Consent
@@ -16,8 +16,10 @@ from engine.space import COUNTED, Kind
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
+    from engine.locate.coordinates import Reach
     from engine.model import Location, Moves, Person, ReadingKind
-    from engine.space import AccessPoint, Binding, Plan
+    from engine.presence import Patience
+    from engine.space import AccessPoint, Binding, Map, Plan
 
 
 class Channels:
@@ -71,7 +73,9 @@ class Tenant:
         plan: Its spaces.
         access_points: Where each access point is, by canonical name.
         bindings: The sensor channels, in the order of their numbers.
-        settle_ms, stale_ms, retention_ms: See `Presence`.
+        maps: What the coordinates of its sources mean.
+        reach: How accurate they must be.
+        patience, retention_ms: See `Presence`.
         stale_floor_ms: See `Occupancy`.
         realms: Realms and domains that are the tenant's own, in lower case.
 
@@ -87,8 +91,9 @@ class Tenant:
         *,
         access_points: Mapping[str, AccessPoint] | None = None,
         bindings: Sequence[Binding] = (),
-        settle_ms: int = 90_000,
-        stale_ms: int = 900_000,
+        maps: Iterable[Map] = (),
+        reach: Reach | None = None,
+        patience: Patience | None = None,
         retention_ms: int = 86_400_000,
         stale_floor_ms: int = 600_000,
         realms: Collection[str] = (),
@@ -98,13 +103,13 @@ class Tenant:
         self.channels = Channels(bindings)
         self.realms = realms
         self.consent = Consent(realms)
-        self.locator = Association(access_points or {})
+        self.locator = Locator(plan, access_points or {}, maps, reach)
         self.presence = Presence(
             self.consent,
             [space.id for space in plan.spaces],
             self.locator.names,
-            settle_ms=settle_ms,
-            stale_ms=stale_ms,
+            parents=plan.parent.tolist(),
+            patience=patience,
             retention_ms=retention_ms,
         )
         self.occupancy = Occupancy(

@@ -102,11 +102,11 @@ def test_a_site_in_which_nothing_is_odd_leaves_no_doubt(tmp_path: Path) -> None:
     [
         (
             {"access_points": []},
-            "tenant acme: no access points; nobody who shares will be found",
+            "tenant acme: no access points, no maps; nobody who shares will be found",
         ),
         (
             {"access_points": ACCESS_POINTS[:1]},
-            "tenant acme: no access point on hq/1; nobody will be found there",
+            "tenant acme: no access point or map on hq/1; nobody will be found there",
         ),
         ({"watched": []}, "tenant acme: no sensors; every space stays unknown"),
         (

@@ -52,7 +52,7 @@ def test_a_file_is_read_with_its_defaults() -> None:
         ("mqtts://", "http://", "mqtt://host:1883"),
         ("mqtts://broker.example", "mqtt://:1", "mqtt://host:1883"),
         ("mqtts://broker.example", "mqtt://h:99999", "mqtt://host:1883"),
-        ('format = "radius"', 'format = "morse"', "write one of chirpstack4"),
+        ('format = "radius"', 'format = "morse"', "write one of aruba-ale"),
         ('broker = "main"', 'broker = "other"', "no \\[\\[broker\\]\\]"),
         ('broker = "main"', "", "needs one of: a broker with topics"),
         ('topics = ["acme/#"]', "", "go together"),
@@ -85,7 +85,7 @@ def test_what_does_not_fit_is_named(old: str, new: str, problem: str) -> None:
         (
             "[redis]",
             "[presence]\nx = 1\n[redis]",
-            ", line 3: [presence] has no key 'x'; it may have settle_s, stale_s",
+            ", line 3: [presence] has no key 'x'; it may have level_s, precise_s",
         ),
         ('plan = "plan.geojson"', "", ", line 10: [[tenant]] needs the key 'plan'"),
         ('"plan.geojson"', "3", ", line 12: [[tenant]] plan must be text in quotes"),

@@ -13,7 +13,7 @@ from engine.ingest.routing import Routes
 from engine.model import Person, ReadingKind, State
 from engine.pipeline import Pipeline
 from engine.source import Route, Source
-from engine.space import AccessPoint, Binding
+from engine.space import AccessPoint, Binding, Map
 from engine.tenant import Tenant
 from tests.building import small_plan
 from tests.moves import Move, singly
@@ -24,6 +24,13 @@ if TYPE_CHECKING:
 NOW = 1_800_000_000_000
 ADA = Person("s-ada", "ada", "Ada", ("a483e7112233",), 0)
 BOB = Person("s-bob", "bob", "Bob", (), 0)
+
+
+# Metres from the middle of the level, which is 11 m by 5.5 m; hopper is 2 m wide.
+MAP = Map(
+    *("own", "first", "hq/1", (1.0, 0.0, 0.0), (0.0, 1.0, -2.0), 100.0, 100.0),
+    *(10.0, 1.0, 0.0),
+)
 
 
 class Message(NamedTuple):
@@ -59,6 +66,7 @@ class Site:
                 Binding("z2m", "hall/pir", "", space["hq-1-desk-2"], motion, 60_000, 0),
                 Binding("z2m", "seat", "", space["hq-1-desk-3"], presence, 0, 0),
             ],
+            maps=[MAP],
         )
         self.own = Source(name="own", tenant=self.tenant, form=FORMATS["livefloor"])
         self.z2m = Source(name="z2m", tenant=self.tenant, form=FORMATS["zigbee2mqtt"])
@@ -181,9 +189,42 @@ def test_a_retained_reading_never_counts_as_motion() -> None:
     assert site.state("hq-1-desk-3") is State.FREE
 
 
+def located(x: float, y: float, **more: object) -> dict[str, object]:
+    return {"login": "ada", "floor": "first", "x": x, "y": y, **more}
+
+
+def test_coordinates_put_a_person_where_the_map_says() -> None:
+    site = Site()
+    site.tenant.consent.grant(ADA)
+    site.send(located(2, 3, accuracy_m=0.1, ap="ap-2", at=NOW - 1))
+    assert site.moves() == [Move("s-ada", NOW - 1, "hq-1-north", 90, "")]
+    site.send({"login": "ada", "event": "gone", "at": NOW})
+    assert site.moves() == [Move("s-ada", NOW, None, 0, "", NOW)]
+    assert site.outcomes() == {"applied": 2}
+
+
+def test_coordinates_of_who_has_not_opted_in_leave_no_trace() -> None:
+    site = Site()
+    site.send(located(2, 3), located(2, 3, floor="nowhere"), located(-9, 3))
+    assert site.outcomes() == {"disposed": 3}
+    assert site.own.tally.by_reason == {}
+    assert site.tenant.locator.unknown_floors == set()
+
+
+def test_a_floor_without_a_map_is_there_for_the_operator_to_see() -> None:
+    site = Site()
+    site.tenant.consent.grant(ADA)
+    site.send(located(2, 3, floor="second"))
+    assert site.tenant.locator.unknown_floors == {("own", "second")}
+
+
 @pytest.mark.parametrize(
     ("event", "reason"),
     [
+        (located(2, 3, accuracy_m=51), "inaccurate"),
+        (located(99, 3), "outside"),
+        (located(0, 0), "outside"),
+        (located(2, 3, floor="second"), "unknown_name"),
         ({"login": "ada", "ap": "ap-9"}, "unknown_name"),
         ({"login": "ada"}, "malformed"),
         ({"sensor": "desk-9", "occupied": True}, "unknown_name"),

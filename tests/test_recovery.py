@@ -52,12 +52,14 @@ async def test_a_return_that_was_only_claimed_is_believed_after_a_restart(
     ada = (await office.people.opt_in(TENANT, "ada", "Ada", None)).subject
     bob = (await office.people.opt_in(TENANT, "bob", "Bob", None)).subject
     eve = (await office.people.opt_in(TENANT, "eve", "Eve", None)).subject
-    await office.locations.seed(TENANT, [ada, bob, eve])
+    dan = (await office.people.opt_in(TENANT, "dan", "Dan", None)).subject
+    await office.locations.seed(TENANT, [ada, bob, eve, dan])
     now = server_clock()
     stored = [
         Move(ada, now, "hq-1-hopper", 70, "ap-2"),  # seen by the other one
         Move(bob, now, "hq-1-hopper", 70, "ap-1"),
         Move(eve, now, "hq-1-hopper", 70, "ap-9"),  # no longer in the table
+        Move(dan, now, "hq-1-hopper", 85, ""),  # by coordinates
     ]
     await write(office.locations, TENANT, stored)
     recovery = restarted(office)
@@ -67,6 +69,7 @@ async def test_a_return_that_was_only_claimed_is_believed_after_a_restart(
     assert await space_of(office, ada) == "hq-1-north"
     assert await space_of(office, bob) == "hq-1-hopper"
     assert await space_of(office, eve) == "hq-1-hopper"
+    assert await space_of(office, dan) == "hq-1-hopper"
     await office.close()
 
 

@@ -27,7 +27,8 @@ local written, late, refused = 0, 0, 0
 local fresh = {} -- what this batch has written: a subject may be in it twice
 
 -- Whether who left leaves what is stored: it is no newer than what they left, or seen by
--- the very access point (a tombstone was by none).
+-- the very access point (a tombstone was by none, a place by coordinates by one without
+-- a name, which no departure names).
 local function leaves(left, stored)
   local ap, seen = left[1], left[2]
   if seen > 0 and (not stored or tonumber(sub(stored, 1, 13)) <= seen) then
@@ -35,7 +36,7 @@ local function leaves(left, stored)
   end
   local bar = stored and find(stored, '|', 15, true)
   bar = bar and find(stored, '|', bar + 1, true)
-  return bar and sub(stored, bar + 1) == ap
+  return bar and ap ~= '' and sub(stored, bar + 1) == ap
 end
 
 -- In parts: Lua hands at most some thousand arguments to a function.

@@ -52,6 +52,7 @@ def test_the_shipped_configuration_describes_a_whole_site(folder: Path) -> None:
 TABLES = {
     "server": config.Server,
     "privacy": config.Privacy,
+    "locate": config.Locate,
     "presence": config.Presence,
     "occupancy": config.Occupancy,
     "publish": config.Publish,

@@ -121,6 +121,21 @@ async def test_who_left_keeps_a_place_that_is_newer_than_what_they_left(
     assert await place(locations, "ada", now) == "room-1"
 
 
+async def test_a_place_by_coordinates_is_left_by_no_access_point_without_a_name(
+    locations: Locations, server_ms: Callable[[], int]
+) -> None:
+    """Neither names one; who is gone from the site says when, and takes it along."""
+    await locations.seed("acme", ["ada"])
+    now = server_ms()
+    await write(locations, "acme", [joined("ada", now - 3, ap="")])
+    for ap in ("", "a1"):
+        assert await write(locations, "acme", [left("ada", now - 2, ap)]) == (0, 1, 0)
+    assert await place(locations, "ada", now) == "room-1"
+    gone = left("ada", now - 1, "")._replace(seen_ms=now - 1)
+    assert await write(locations, "acme", [gone]) == (1, 0, 0)
+    assert await place(locations, "ada", now) is None
+
+
 class Stored(NamedTuple):
     at: int
     space: str | None
@@ -145,7 +160,7 @@ class Oracle:
         newer = old is not None and old.at > move.seen_ms
         elsewhere = (
             move.space is None
-            and (old is None or old.ap != move.ap)
+            and (old is None or old.ap != move.ap or move.ap == "")
             and (move.seen_ms == 0 or newer)
         )
         if too_old or older or elsewhere:
@@ -174,7 +189,7 @@ a_move = st.builds(
     st.sampled_from([-25 * HOUR, -3, -3, -2, -2, -1, 2 * HOUR]),
     st.sampled_from(["room-1", "room-2", None]),
     st.integers(0, 100),
-    st.sampled_from(["a1", "a2"]),
+    st.sampled_from(["a1", "a2", ""]),
     st.sampled_from([0, 0, -3, -2, -1]),
 )
 

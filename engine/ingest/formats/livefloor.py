@@ -15,10 +15,23 @@ An association::
 `login`    the organisation's name for the person; or
 `device`   the address of their device, in any spelling; best both
 `ap`       the access point, as in the table of access points
-`event`    "joined" (also: still there) or "left"; without it, "joined"
+`event`    "joined" (also: still there), "left" (that access point or session), or
+           "gone" (the site: whatever is known and no newer); without it, "joined"
 `at`       when; RFC 3339 or a number since 1970; without it, the time of receipt
 `session`  the source's name for the association: a late "left" ends no newer one
 =========  ============================================================================
+
+Where a location engine knows more than the access point, instead of it or beside it::
+
+    {"login": "ada", "floor": "3rd", "x": 12.5, "y": 7.25, "accuracy_m": 4}
+
+============  =========================================================================
+`floor`       the floor or map, a text, as in the file of maps
+`x`, `y`      where on that map, in its unit and from its origin
+`accuracy_m`  how far off that may be, in metres; without it, null or 0: not known
+============  =========================================================================
+
+"joined" needs `ap`, or `floor`, `x` and `y`; "left" needs `ap`; "gone" needs neither.
 
 A reading::
 
@@ -45,6 +58,7 @@ else is looked at, and for that all other keys have to be passed over anyway.
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -68,7 +82,7 @@ from engine.ingest.formats.wire import (
     person_time,
     sensor_time,
 )
-from engine.model import Identity, Observation, ObservationKind, Reading
+from engine.model import Identity, Observation, ObservationKind, Reading, Spot
 from engine.spelling import canonical_ap
 
 if TYPE_CHECKING:
@@ -97,10 +111,14 @@ _MSGPACK_ARRAYS = frozenset({*range(0x90, 0xA0), 0xDC, 0xDD})
 class _Association(msgspec.Struct, gc=False):
     """An association without the person it is about."""
 
-    ap: _Name
+    ap: _Name = ""
     event: str = "joined"
     at: SourceTime = None
     session: _Name | None = None
+    floor: _Name | None = None
+    x: float | None = None
+    y: float | None = None
+    accuracy_m: float | None = None
 
 
 class _PlainAssociation(msgspec.Struct, gc=False):
@@ -114,6 +132,8 @@ class _PlainAssociation(msgspec.Struct, gc=False):
     at: _Milliseconds
     event: ObservationKind = ObservationKind.JOINED
     session: _Session | None = None
+    floor: None = None
+    """One with coordinates goes the long way."""
 
 
 class _Reading(msgspec.Struct, gc=False):
@@ -143,6 +163,7 @@ _readings = (
 )
 
 _KINDS = {kind.value: kind for kind in ObservationKind}
+_JOINED, _LEFT = ObservationKind.JOINED, ObservationKind.LEFT
 
 
 def records(payload: bytes) -> Sequence[Record]:
@@ -209,8 +230,8 @@ def observe(
 ) -> list[Observation | None]:
     """Decode what associations say beside the identity.
 
-    Refuses as malformed one without an access point or with an event of another name,
-    and for its time one whose `at` is no time, or in the future.
+    Refuses as malformed one without a place or with an event of another name, and for
+    its time one whose `at` is no time, or in the future.
     """
     try:
         return [*_plain(records, now_ms)]
@@ -239,13 +260,29 @@ def _observe(record: Record, topic: str, now_ms: int) -> Observation:
     wire = json(record) if _is_json(record) else msgpack(record)
     kind = _KINDS.get(wire.event)
     if kind is None:
-        raise Malformed('"event" must be "joined" or "left"')
-    ap = canonical_ap(wire.ap)
-    if not ap:
-        raise Malformed('"ap" names no access point')
+        raise Malformed('"event" must be "joined", "left" or "gone"')
+    ap, spot = canonical_ap(wire.ap), _spot(wire)
+    if not ap and (kind is _LEFT or (kind is _JOINED and spot is None)):
+        raise Malformed('"ap" names no access point, and no "floor" stands for it')
     at = wire.at
     observed_ms = now_ms if at is None else person_time(_time(at), now_ms)
-    return Observation(kind, ap, observed_ms, wire.session or None)
+    return Observation(kind, ap, observed_ms, wire.session or None, spot)
+
+
+def _spot(wire: _Association) -> Spot | None:
+    """Return the coordinates; None where there are none.
+
+    Raises:
+        Malformed: Not all of them, or one that is no number (msgpack can say so).
+    """
+    floor, x, y, accuracy_m = wire.floor, wire.x, wire.y, wire.accuracy_m or -1.0
+    if floor is None:
+        return None
+    if not floor or x is None or y is None or not (isfinite(x) and isfinite(y)):
+        raise Malformed('"floor", "x" and "y" go together: a text and two numbers')
+    if not isfinite(accuracy_m):
+        raise Malformed('"accuracy_m" must be a number of metres')
+    return Spot(floor, x, y, accuracy_m)
 
 
 _observe_each = each(_observe)

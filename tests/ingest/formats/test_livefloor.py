@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -9,7 +10,7 @@ import pytest
 from engine.errors import BadTime, Malformed, TooLarge
 from engine.ingest.formats import FORMATS, REFUSALS
 from engine.ingest.formats.livefloor import MAX_RECORDS, read, records
-from engine.model import Identity, ObservationKind, ReadingKind
+from engine.model import Identity, ObservationKind, ReadingKind, Spot
 from tests.ingest.formats.golden import NOW_MS, meaning_of, one
 
 if TYPE_CHECKING:
@@ -92,8 +93,82 @@ def test_an_event_of_another_name_is_malformed(event: str) -> None:
 def test_an_association_without_an_access_point_is_malformed(ap: str) -> None:
     with pytest.raises(Malformed):
         observe(json.dumps({**ASSOCIATION, "ap": ap}).encode(), NOW_MS)
-    with pytest.raises(msgspec.ValidationError):
+    with pytest.raises(Malformed):
         observe(b'{"login": "ada"}', NOW_MS)
+
+
+LOCATED = {"login": "ada", "floor": "3rd", "x": 12.5, "y": 7.25}
+
+
+@every_encoding
+@pytest.mark.parametrize("ap", [{}, {"ap": "AP-1"}])
+@pytest.mark.parametrize(
+    ("accuracy", "accuracy_m"),
+    [({}, -1), ({"accuracy_m": 4}, 4), ({"accuracy_m": None}, -1)],
+)
+def test_coordinates_stand_for_an_access_point_or_beside_it(
+    pack: Callable[[object], bytes],
+    ap: dict[str, str],
+    accuracy: dict[str, float | None],
+    accuracy_m: float,
+) -> None:
+    seen = observe(pack({**LOCATED, **ap, **accuracy}), NOW_MS)
+    assert seen.spot == Spot("3rd", 12.5, 7.25, accuracy_m)
+    assert seen.ap == ap.get("ap", "").lower()
+    assert seen.kind is ObservationKind.JOINED
+
+
+@every_encoding
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *({"x": None}, {"y": None}, {"floor": None}, {"floor": ""}, {"floor": 3}),
+        *({"x": "12.5"}, {"event": "left"}, {"accuracy_m": "4"}),
+    ],
+)
+def test_half_a_place_is_none(
+    pack: Callable[[object], bytes], wrong: dict[str, object]
+) -> None:
+    with pytest.raises(REFUSALS):
+        observe(pack({**LOCATED, **wrong}), NOW_MS)
+
+
+@pytest.mark.parametrize("key", ["x", "y", "accuracy_m"])
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+def test_what_is_no_number_is_no_coordinate(key: str, number: float) -> None:
+    """msgpack can say so; JSON cannot, but for numbers that are too large."""
+    with pytest.raises(Malformed):
+        observe(msgspec.msgpack.encode({**LOCATED, key: number}), NOW_MS)
+    with pytest.raises(REFUSALS):
+        observe(b'{"floor": "3rd", "x": 1e999, "y": 0}', NOW_MS)
+
+
+@every_encoding
+def test_who_is_gone_needs_no_place(pack: Callable[[object], bytes]) -> None:
+    seen = observe(pack({"login": "ada", "event": "gone"}), NOW_MS)
+    assert (seen.kind, seen.ap, seen.spot) == (ObservationKind.GONE, "", None)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        *({}, {"floor": None}, {"x": 1, "y": 2}, {"floor": "3rd", "x": 1, "y": 2}),
+        *({"floor": "3rd"}, {"event": "gone"}, {"event": "left"}, {"ap": ""}),
+    ],
+)
+def test_a_plain_record_means_what_it_means_among_others(
+    more: dict[str, object],
+) -> None:
+    """One that is not plain takes its whole batch the long way."""
+    record = json.dumps({**ASSOCIATION, "at": NOW_MS, **more}).encode()
+    loose = json.dumps({**ASSOCIATION, "at": str(NOW_MS)}).encode()
+    decode = FORMATS["livefloor"].observe
+    assert decode is not None
+    refused: list[Exception] = []
+    (alone,) = decode([record], [""], NOW_MS, refused.append)
+    among, _ = decode([record, loose], ["", ""], NOW_MS, refused.append)
+    assert alone == among
+    assert len(refused) == (2 if alone is None else 0)
 
 
 def test_a_time_that_is_none_is_refused_and_no_time_is_that_of_receipt() -> None:
