@@ -319,13 +319,13 @@ class Engine:
         self._tick_s(perf_counter() - start)
 
     async def _keeper(self) -> None:
-        """Confirm returns each second; each minute expire associations, and hint."""
+        """Confirm returns, reset balances each second; each minute expire, and hint."""
         beat = 0
         while True:
             await asyncio.sleep(KEEP_S)
             beat += 1
             for tenant in self.site.tenants.values():
-                tenant.presence.confirm(now_ms())
+                tenant.confirm(now_ms())
                 if beat % EXPIRE_BEATS == 0:
                     tenant.expire(now_ms())
             if beat % EXPIRE_BEATS == 0:

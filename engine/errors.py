@@ -7,7 +7,8 @@
     │   ├── Malformed      1001  not the format, or a field of the wrong type
     │   ├── TooLarge       1002  more bytes or records than the format allows
     │   ├── BadTime        1003  no usable time, or one out of range
-    │   └── UnknownName    1004  an access point or sensor that the plan does not know
+    │   ├── UnknownName    1004  an access point or sensor that the plan does not know
+    │   └── Implausible    1005  more people than can have crossed a line
     ├── RequestError       the caller is to blame    2xxx  answered with an HTTP status
     │   ├── BadRequest     2002  400, the body or a parameter does not fit
     │   ├── Unauthorized   2001  401, no token or one that is not accepted
@@ -71,6 +72,13 @@ class UnknownName(InputError):
 
     code = 1004
     reason = "unknown_name"
+
+
+class Implausible(InputError):
+    """More people in a reading than can have crossed a line since the last one."""
+
+    code = 1005
+    reason = "implausible"
 
 
 class RequestError(EngineError):

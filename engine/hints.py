@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from engine.errors import BadTime, Malformed, TooLarge, UnknownName
+from engine.errors import BadTime, Implausible, Malformed, TooLarge, UnknownName
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,6 +36,10 @@ HINTS = {
     UnknownName.reason: (
         "a sensor or access point that is in no table: add it to the file of `sensors` "
         "or `access_points`, then `livefloor check`"
+    ),
+    Implausible.reason: (
+        "more people than can have crossed a line in that time; the balance passes it "
+        "by: look at the counter, and at its `interval_s`"
     ),
 }
 """What to do about each reason of `engine_invalid_events_total`, in our own words."""

@@ -26,7 +26,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from engine.errors import BadTime, InputError, Malformed, TooLarge, UnknownName
+from engine.errors import InputError
 from engine.model import Outcome
 from engine.spelling import ID
 
@@ -70,10 +70,7 @@ LABELS: Final[Mapping[str, frozenset[str] | re.Pattern[str]]] = {
     "link": ID,
     "outcome": frozenset(Outcome),
     "reason": frozenset(
-        {
-            kind.reason
-            for kind in (InputError, Malformed, TooLarge, BadTime, UnknownName)
-        }
+        {kind.reason for kind in (InputError, *InputError.__subclasses__())}
     ),
     "role": frozenset({"locations", "registry"}),
     "source": ID,

@@ -66,11 +66,15 @@ class Source:
         self.tenant = tenant
         self.form = form
         self.tally = Tally()
+        self.bind()
+
+    def bind(self) -> None:
+        """Look up what the tenant's channels are called now."""
         self.channel: list[dict[str, int]] = [{} for _ in range(max(ReadingKind) + 1)]
         """Channels by kind, then by name."""
         self._rest_of: dict[str, tuple[int, ...]] = {}
         """Channels of a device below the device itself, where it has any."""
-        for kind, known, channel in tenant.channels.of(name):
+        for kind, known, channel in self.tenant.channels.of(self.name):
             self.channel[kind][known] = channel
             device, below, _ = known.partition("#")
             if below:

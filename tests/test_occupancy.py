@@ -217,7 +217,7 @@ def test_counts_are_clipped_and_sums_do_not_wrap() -> None:
 
 
 def test_sums_beyond_32_bits_are_clipped() -> None:
-    n = 5_000
+    n = 10_000
     o = Occupancy(
         parent=np.array([-1] + [0] * n, np.int32),
         desk=np.zeros(n + 1, np.bool_),
@@ -380,6 +380,26 @@ def test_a_cached_repeat_shows_life_but_is_no_evidence() -> None:
     o.tick(NOW + LATE)
     assert o.state[[BOX, ROOM]].tolist() == [State.OCCUPIED, State.FREE]
     assert o.since_ms[[BOX, ROOM]].tolist() == [NOW, NOW]
+
+
+def test_backfill_is_late_whatever_its_time_and_no_pulse() -> None:
+    o = floor((PRESENCE, BOX), (MOTION, ROOM))
+    say(o, 0, 0)
+    for channel in (0, 1):
+        old = say(o, channel, 1, NOW + S, flags=ReadingFlag.BACKFILL)
+        assert old == (0, 0, 1)
+    o.tick(NOW + LATE + S)
+    assert seen(o, BOX) == (State.FREE, 0, 90)
+    assert seen(o, ROOM).state is State.UNKNOWN
+    say(o, 0, 1, NOW + S)
+    assert seen(o, BOX, NOW + S).state is State.OCCUPIED
+
+
+def test_a_contact_has_a_value_and_no_state() -> None:
+    o = floor((ReadingKind.CONTACT, BOX))
+    assert say(o, 0, 1) == (1, 0, 0)
+    assert seen(o, BOX, NOW) == (State.UNKNOWN, -1, 0)
+    assert not o.sensed[BOX]
 
 
 def test_a_cached_change_is_evidence() -> None:
@@ -665,8 +685,12 @@ channel = st.integers(0, len(SENSORS) - 1)
 value = st.integers(-1, 3)
 time = st.integers(NOW - STALE - 3, NOW + 3) | st.just(NOW + HOUR)
 EMPTY: tuple[tuple[int, ...], ...] = ((), (), (), ())
-FLAGS = (0, 0, 0, ReadingFlag.CACHED, ReadingFlag.RETAINED)
+FLAGS = (
+    *(0, 0, 0, ReadingFlag.CACHED, ReadingFlag.RETAINED, ReadingFlag.BACKFILL),
+    ReadingFlag.BACKFILL | ReadingFlag.RETAINED,
+)
 reading = st.tuples(channel, value, time, st.sampled_from(FLAGS))
+UNCACHED = (0, ReadingFlag.RETAINED, ReadingFlag.BACKFILL)
 
 
 def in_numpy() -> AbstractContextManager[object]:
@@ -684,7 +708,7 @@ def columns(
 @pytest.mark.slow
 @given(
     st.dictionaries(
-        st.tuples(channel, time, st.sampled_from((0, ReadingFlag.RETAINED))),
+        st.tuples(channel, time, st.sampled_from(UNCACHED)),
         value,
         max_size=40,
     ),

@@ -1,4 +1,4 @@
-"""The sensors, as CSV: `source,device,channel,space,kind,hold_s,interval_s`."""
+"""The sensors, as CSV: `source,device,channel,space,kind,…`, a row a channel."""
 
 from __future__ import annotations
 
@@ -6,18 +6,13 @@ from typing import TYPE_CHECKING
 
 from engine.files.remark import Remark, Remarks
 from engine.files.table import rows
-from engine.model import ReadingKind
-from engine.space import Binding, Kind
+from engine.space import BOUND_AS, Binding, Kind
 
 if TYPE_CHECKING:
     from engine.files.table import Row
     from engine.space import Plan
 
-_KINDS = {
-    "presence": ReadingKind.PRESENCE,
-    "motion": ReadingKind.MOTION,
-    "count": ReadingKind.COUNT,
-}
+_FLIPS = {"": False, "in": False, "out": True}
 
 
 def read(
@@ -43,7 +38,7 @@ def read(
         data,
         name,
         needed=["source", "device", "space", "kind"],
-        optional=["channel", "hold_s", "interval_s"],
+        optional=["channel", "hold_s", "interval_s", "direction"],
         remarks=remarks,
     ):
         source, device, channel, kind = key = _channel(row)
@@ -55,17 +50,24 @@ def read(
         where_by_channel[key] = row.where
         space = row.space(plan)
         is_desk = plan.spaces[space].kind is Kind.DESK
-        if kind not in _KINDS:
-            raise row.refused(f"kind must be one of {', '.join(_KINDS)}")
+        if kind not in BOUND_AS:
+            raise row.refused(f"kind must be one of {', '.join(BOUND_AS)}")
+        direction = row.cells["direction"]
+        if direction not in _FLIPS or (direction and kind != "flow"):
+            raise row.refused(
+                "direction is of a flow alone: in, or out where the counter's in leads "
+                "out of the space"
+            )
         found.append(
             Binding(
                 source,
                 device,
                 channel,
                 space,
-                _KINDS[kind],
+                BOUND_AS[kind],
                 row.duration_ms("hold_s", desk_hold_ms if is_desk else room_hold_ms),
                 row.duration_ms("interval_s", 0),
+                flip=_FLIPS[direction],
             )
         )
     return found, remarks.all()

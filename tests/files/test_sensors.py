@@ -56,5 +56,5 @@ def test_a_column_that_is_not_read_is_remarked() -> None:
     assert binding.hold_ms == 300_000
     assert str(remark) == (
         "sensors.csv: column 'hold' is not read (line 1); the header is "
-        "source,device,space,kind,channel,hold_s,interval_s"
+        "source,device,space,kind,channel,hold_s,interval_s,direction"
     )
