@@ -194,15 +194,11 @@ class Lines:
         """Return whether a reading says nothing, not even that the line lives."""
         if flow.flags & _RETAINED:
             return True
-        line = slot - self._start
-        if _MODE[flow.kind] >= self.mode[line]:
+        if _MODE[flow.kind] >= self.mode[slot - self._start]:
             return False
         # A delta where there are totals.
         channels = self._channels
-        if now_ms - channels.heard_ms[slot] <= channels.stale_ms[slot]:
-            return True
-        self.mode[line] = _Mode.NOTHING
-        return False
+        return bool(now_ms - channels.heard_ms[slot] <= channels.stale_ms[slot])
 
     def _count(self, slot: int, flow: Flow, pair: tuple[int, int], at: int) -> Crossed:
         """Count who crossed, by a reading that is not late."""
