@@ -70,7 +70,7 @@ LABELS: Final[Mapping[str, frozenset[str] | re.Pattern[str]]] = {
     "link": ID,
     "outcome": frozenset(Outcome),
     "reason": frozenset(
-        {kind.reason for kind in (InputError, *InputError.__subclasses__())}
+        {InputError.reason, *(kind.reason for kind in InputError.__subclasses__())}
     ),
     "role": frozenset({"locations", "registry"}),
     "source": ID,

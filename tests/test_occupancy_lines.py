@@ -312,6 +312,15 @@ def test_a_balance_begins_anew_each_night_if_nothing_shows_anybody() -> None:
     assert doors.seen() == (State.FREE, 0, 85)
 
 
+def test_a_balance_that_began_anew_does_not_do_so_again_after_a_restart() -> None:
+    doors, again = Doors((DELTA, ROOM)), Doors((DELTA, ROOM))
+    doors.sleep()
+    doors.delta(3, 0)
+    again.occupancy.restore(np.array([0, 1], np.int32), rows_of(doors.occupancy, 2))
+    assert again.occupancy.reset(FOUR + 30 * MIN) == []
+    assert again.occupancy.reset(FOUR + 24 * HOUR) == [1]
+
+
 def test_a_balance_is_carried_to_the_next_night_while_somebody_shows() -> None:
     doors = Doors((DELTA, ROOM), (PRESENCE, ROOM))
     doors.delta(3, 0)
@@ -446,12 +455,11 @@ class Line:
 class Model:
     lines: list[Line] = field(default_factory=lambda: [Line(), Line()])
 
-    def take(self, number: int, flow: Flow, now: int) -> None:  # noqa: C901 - rules
+    def take(self, number: int, flow: Flow, now: int) -> None:
         line = self.lines[number]
-        if flow.kind is DELTA and line.kind is TOTAL:
-            if now - line.heard <= STALE:
-                return
-            line.kind = None
+        silent = now - line.heard
+        if flow.kind is DELTA and line.kind is TOTAL and silent <= STALE:
+            return
         at = flow.observed_ms
         line.heard = max(line.heard, now if now - at <= STALE else at)
         pair = (flow.people_in, flow.people_out)
