@@ -109,6 +109,9 @@ def _kind(root: type, path: Path) -> inspect.Type:
             kind = next(f.type for f in kind.fields if f.encode_name == step)
         elif isinstance(kind, inspect.VarTupleType):
             kind = kind.item_type
+    if isinstance(kind, inspect.UnionType):  # a key that may be left out
+        kinds = [one for one in kind.types if not isinstance(one, inspect.NoneType)]
+        kind = kinds[0] if len(kinds) == 1 else kind
     return kind
 
 

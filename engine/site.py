@@ -5,12 +5,13 @@ Reads plans and tables, opens no socket: `livefloor check` ends here.
 
 from __future__ import annotations
 
+from datetime import UTC
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote, urlsplit
 
-from engine.config import contents, secret
+from engine.config import contents, secret, zone
 from engine.errors import ConfigError
-from engine.files import access_points, geojson, sensors
+from engine.files import access_points, geojson, policies, sensors
 from engine.ingest.formats import FORMATS
 from engine.ingest.mqtt import Credentials, Subscription, Terms, tls_context
 from engine.ingest.routing import Routes
@@ -76,13 +77,6 @@ def build(config: settings.Config) -> Site:
         found = premises(config, tenant)
         site.remarks.extend(found.remarks)
         built = site.tenants[tenant.id] = _tenant(config, tenant, found)
-        known = {source.name for source in tenant.sources}
-        unknown = built.channels.sources - known
-        if unknown:
-            raise ConfigError(
-                f"{tenant.sensors}: tenant {tenant.id!r} has no source named "
-                f"{min(unknown)!r}; sensors name one of {', '.join(sorted(known))}"
-            )
         for source in tenant.sources:
             form = FORMATS[source.format]
             made = Source(name=source.name, tenant=built, form=form)
@@ -111,22 +105,40 @@ def premises(config: settings.Config, tenant: settings.Tenant) -> Premises:
         ConfigError: With the file, the place in it, and what to write instead.
     """
     plan, remarks = geojson.read(contents(tenant.plan), tenant.plan.name)
-    found = Premises(plan, {}, [], remarks)
+    found = furnish(config, tenant, plan)
+    return found._replace(remarks=[*remarks, *found.remarks])
+
+
+def furnish(config: settings.Config, tenant: settings.Tenant, plan: Plan) -> Premises:
+    """Read the tables of a tenant: what stands in the spaces of its plan.
+
+    Raises:
+        ConfigError: With the file, the place in it, and what to write instead.
+    """
+    found = Premises(plan, {}, [], [])
     if tenant.access_points is not None:
         path = tenant.access_points
         points, more = access_points.read(contents(path), path.name, plan)
         found.access_points.update(points)
         found.remarks.extend(more)
+    rules = policies.read(
+        b"" if tenant.policies is None else contents(tenant.policies),
+        "" if tenant.policies is None else tenant.policies.name,
+        room_hold_ms=round(1000 * config.occupancy.room_hold_s),
+        desk_hold_ms=round(1000 * config.occupancy.desk_hold_s),
+    )
     if tenant.sensors is not None:
-        bindings, more = sensors.read(
-            contents(tenant.sensors),
-            tenant.sensors.name,
-            plan,
-            room_hold_ms=round(1000 * config.occupancy.room_hold_s),
-            desk_hold_ms=round(1000 * config.occupancy.desk_hold_s),
-        )
+        path = tenant.sensors
+        bindings, more = sensors.read(contents(path), path.name, plan, rules)
         found.bindings.extend(bindings)
         found.remarks.extend(more)
+    known = {source.name for source in tenant.sources}
+    unknown = {binding.source for binding in found.bindings} - known
+    if unknown:
+        raise ConfigError(
+            f"{tenant.sensors}: tenant {tenant.id!r} has no source named "
+            f"{min(unknown)!r}; sensors name one of {', '.join(sorted(known))}"
+        )
     return found
 
 
@@ -190,6 +202,7 @@ def _tenant(
         stale_ms=round(1000 * config.presence.stale_s),
         retention_ms=round(3_600_000 * config.privacy.retention_h),
         stale_floor_ms=round(1000 * config.occupancy.stale_floor_s),
+        zone=zone(tenant.time_zone) or UTC,
         realms=frozenset(realm.lower() for realm in tenant.realms),
     )
 

@@ -119,6 +119,7 @@ class Binding(NamedTuple):
         kind: What it measures.
         hold_ms: How long a motion pulse keeps the space occupied.
         interval_ms: The report interval it promises; 0 where none is declared.
+        max_on_ms: How long it may say that the same people are there; 0 for ever.
         flip: Of a line: "in" leads out of the space.
         reset_at: Of a line: minute of the day at which the balance begins anew.
     """
@@ -130,6 +131,7 @@ class Binding(NamedTuple):
     kind: ReadingKind
     hold_ms: int
     interval_ms: int
+    max_on_ms: int = 0
     flip: bool = False
     reset_at: int = RESET_AT
 

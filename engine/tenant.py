@@ -54,11 +54,6 @@ class Channels:
         """Return how many there are, with the counters; their numbers are below it."""
         return len(self._names) + len(self._counters)
 
-    @property
-    def sources(self) -> set[str]:
-        """The sources that the channels name."""
-        return {source for source, _ in self._groups}
-
     def keys(self, channels: Iterable[int]) -> list[str]:
         """Return their names in the store: `source/kind/device[#channel]`."""
         prefixes, group, names = self._prefixes, self._group, self._names
@@ -192,9 +187,9 @@ class Tenant:
         return self.presence.claimed(locations, space_by_ap)
 
     def confirm(self, now_ms: int) -> None:
-        """Believe returns, and begin balances anew, in their time; once a second."""
+        """Believe returns, and look after sensors, in their time; once a second."""
         self.presence.confirm(now_ms)
-        self.dirty.update(self.occupancy.reset(now_ms))
+        self.dirty.update(self.occupancy.keep(now_ms))
 
     def expire(self, now_ms: int) -> None:
         """Clear what is older than it may get; about once a minute."""
@@ -221,6 +216,7 @@ def _columns(bindings: Sequence[Binding]) -> dict[str, Any]:
         "space": np.array([b.space for b in bindings], np.int32),
         "hold_ms": np.array([b.hold_ms for b in bindings], np.int64),
         "interval_ms": np.array([b.interval_ms for b in bindings], np.int64),
+        "max_on_ms": np.array([b.max_on_ms for b in bindings], np.int64),
         "flip": np.array([b.flip for b in bindings], np.bool_),
         "reset_at": np.array([b.reset_at for b in bindings], np.int32),
     }

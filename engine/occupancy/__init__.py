@@ -40,6 +40,8 @@ __all__ = ["REFRESH_MS", "ROW", "Applied", "Crossed", "Flow", "Occupancy"]
 _MISFIT = "columns of spaces and channels must be of one length and in range"
 assert COUNTER.itemsize == ROW.itemsize  # noqa: S101 - both are rows of one table
 
+SUSPECT_MS = 60_000
+"""How often it is looked which channels are stuck: they take hours to be."""
 REFRESH_MS = 60_000
 """A space whose evidence was renewed is published again at most so often, so that its
 age stays honest without every repeat becoming news."""
@@ -57,6 +59,8 @@ class Occupancy:
         space: int32[channels], the space that each channel watches.
         hold_ms: int64[channels], how long a pulse of motion lasts; others ignore it.
         interval_ms: int64[channels], report interval, 0 where none is declared.
+        max_on_ms: int64[channels], how long presence or a count may say the same
+            before it is stuck, 0 for ever.
         flip: bool[channels], lines that are mounted the other way round.
         reset_at: int32[channels], minute of the day at which the balance of a line's
             space begins again; of several lines of a space the first.
@@ -80,6 +84,7 @@ class Occupancy:
         space: npt.NDArray[np.int32],
         hold_ms: npt.NDArray[np.int64],
         interval_ms: npt.NDArray[np.int64],
+        max_on_ms: npt.NDArray[np.int64] | None = None,
         flip: npt.NDArray[np.bool_] | None = None,
         reset_at: npt.NDArray[np.int32] | None = None,
         capacity: npt.NDArray[np.int32] | None = None,
@@ -106,6 +111,7 @@ class Occupancy:
             space=space,
             hold_ms=hold_ms,
             interval_ms=interval_ms,
+            max_on_ms=max_on_ms,
             flip=flip,
             reset_at=reset_at,
         )
@@ -117,6 +123,7 @@ class Occupancy:
         space: npt.NDArray[np.int32],
         hold_ms: npt.NDArray[np.int64],
         interval_ms: npt.NDArray[np.int64],
+        max_on_ms: npt.NDArray[np.int64] | None = None,
         flip: npt.NDArray[np.bool_] | None = None,
         reset_at: npt.NDArray[np.int32] | None = None,
     ) -> None:
@@ -129,9 +136,10 @@ class Occupancy:
             ValueError: The columns do not fit each other; nothing has changed then.
         """
         spaces, n = len(self.state), len(kind)
+        max_on_ms = np.zeros(n, np.int64) if max_on_ms is None else max_on_ms
         flip = np.zeros(n, np.bool_) if flip is None else flip
         reset_at = np.full(n, RESET_AT, np.int32) if reset_at is None else reset_at
-        columns = (space, hold_ms, interval_ms, flip, reset_at)
+        columns = (space, hold_ms, interval_ms, max_on_ms, flip, reset_at)
         fit = all(len(column) == n for column in columns)
         if not fit or not bool(((space >= 0) & (space < spaces)).all()):
             raise ValueError(_MISFIT)
@@ -140,6 +148,7 @@ class Occupancy:
             space=space,
             hold_ms=hold_ms,
             interval_ms=interval_ms,
+            max_on_ms=max_on_ms,
             stale_floor_ms=self._stale_floor_ms,
             default_interval_ms=self._default_interval_ms,
         )
@@ -160,6 +169,7 @@ class Occupancy:
         self._counter = {c: len(kind) + i for i, c in enumerate(line.tolist())}
         self._channel_by_line = by_slot.astype(np.int32)
         self._evidence = Evidence(channels, self._lines, spaces)
+        self._suspected_ms = 0
         watching = space[kind != ReadingKind.CONTACT]
         watched = np.bincount(watching, minlength=spaces) > 0
         self.sensed = self._rollup.spread(watched)
@@ -232,14 +242,18 @@ class Occupancy:
         """Return the number under which the counter of a line is exported."""
         return self._counter[channel]
 
-    def reset(self, now_ms: int) -> list[int]:
-        """Let the balance of each space that is due begin anew, unless somebody shows.
+    def keep(self, now_ms: int) -> list[int]:
+        """Look for channels that are stuck, and begin balances anew that are due.
 
-        To be called about once a second.
+        To be called about once a second. A balance of a space where something shows
+        somebody stays as it is.
 
         Returns:
             The counters that changed, as `export` numbers them.
         """
+        if not 0 <= now_ms - self._suspected_ms < SUSPECT_MS:
+            self._suspected_ms = now_ms
+            self._evidence.suspect(now_ms)
         if not len(self._lines):
             return []
         due = self._lines.due(now_ms)

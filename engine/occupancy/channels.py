@@ -11,6 +11,9 @@ Rules of this file:
 - A reading older than the channel's stale time when it arrives, as in a broker's
   backlog, counts as heard when it was observed: a flush of old messages must not make
   dead sensors look alive.
+- What says the same for ever is *stuck*. So it is kept since when: since the first
+  reading of the value, or the first after a silence in which the channel went stale.
+  (This is a function of the order of arrival, as what is late may have been a change.)
 - A *retained* reading is of unknown age: older than anything live, never a pulse, and
   it refreshes nothing. A channel never heard before is late from the start with it.
 - *Backfill* was measured while it could not be sent: late, whatever its time.
@@ -44,6 +47,8 @@ DEFAULT_INTERVAL_MS = 3_600_000
 """Where no interval is declared: an hour, a usual heartbeat of battery sensors."""
 HOLD_CEILING_MS = 12 * 3_600_000
 """Longest hold of motion; twice of it ends before the stale ceiling."""
+MAX_ON_CEILING_MIN = 2**16 - 1
+"""Longest time without a change that is not stuck: 45 days."""
 AHEAD_MS = 5_000
 """How far ahead a source's clock may be; more would shut out all later readings."""
 COUNT_CEILING = 2**18 - 1
@@ -61,9 +66,10 @@ ROW = np.dtype(
         ("evidence_ms", "<i8"),
         ("heard_ms", "<i8"),
         ("online_ms", "<i8"),
+        ("turned_s", "<u4"),
     ]
 )
-"""A channel as it is stored: 36 bytes; rows of another length are another version."""
+"""A channel as it is stored: 40 bytes; rows of another length are another version."""
 
 _KINDS = (
     ReadingKind.MOTION,
@@ -119,6 +125,8 @@ class Channels:
             last real report of others, 0 for none, negated time of receipt: retained.
         heard_ms: int64[n], when we last heard of the channel, by our clock; 0 never.
         online_ms: int64[n], when the device last said that it is online.
+        turned_s: uint32[n], since when it says the same; seconds since 1970, 0 never.
+        max_on_min: uint16[n], minutes after which it is stuck; 0 never.
     """
 
     def __init__(  # noqa: PLR0913 - the columns of a table
@@ -128,6 +136,7 @@ class Channels:
         space: npt.NDArray[np.int32],
         hold_ms: npt.NDArray[np.int64],
         interval_ms: npt.NDArray[np.int64],
+        max_on_ms: npt.NDArray[np.int64],
         stale_floor_ms: int,
         default_interval_ms: int,
     ) -> None:
@@ -158,6 +167,9 @@ class Channels:
         self.evidence_ms = np.zeros(n, np.int64)
         self.heard_ms = np.zeros(n, np.int64)
         self.online_ms = np.zeros(n, np.int64)
+        self.turned_s = np.zeros(n, np.uint32)
+        minutes = max_on_ms[order] // 60_000
+        self.max_on_min = minutes.clip(0, MAX_ON_CEILING_MIN).astype(np.uint16)
         self._stamp = np.empty(n, np.int32)
         # One item of a memoryview costs half of what an array's does.
         self._slots = self.slot.data
@@ -167,7 +179,7 @@ class Channels:
             self.order_ms.data,
             self.evidence_ms.data,
             self.heard_ms.data,
-            self.online_ms.data,
+            self.turned_s.data,
         )
 
     def __len__(self) -> int:
@@ -216,7 +228,7 @@ class Channels:
     ) -> Applied:
         slots = self._slots
         motions = self._motions
-        stale_ms, known, order_ms, evidence_ms, heard_ms, _ = self._views
+        stale_ms, known, order_ms, evidence_ms, heard_ms, turned_s = self._views
         applied = late = 0
         changed: dict[int, None] = {}
         newest = now_ms + AHEAD_MS
@@ -258,8 +270,9 @@ class Channels:
                 equal = value == known[slot]
                 repeat = repeat and equal
                 order_ms[slot] = at
-                if not equal:
+                if not equal or at - order > stale_ms[slot]:
                     known[slot] = value
+                    turned_s[slot] = at // 1000
                 if not (repeat or (equal and at == order)):
                     applied += 1
                     if not motion:
@@ -269,7 +282,7 @@ class Channels:
         duplicate = len(channels) - applied - late
         return Applied(applied, duplicate, late, np.array([*changed], np.int32))
 
-    def _apply_many(
+    def _apply_many(  # noqa: PLR0915 - the same rules, a statement each
         self,
         channel: npt.NDArray[np.int32],
         value: npt.NDArray[np.int64],
@@ -311,6 +324,10 @@ class Channels:
             pulse &= ~(cached & (equal | late))
         # Assigning to an index several times leaves the last value, which is the
         # newest one here: the rows of a slot that are not late ascend in time.
+        # What is retained is of a time below 0.
+        long = at - np.maximum(order, 0) > self.stale_ms[slot]
+        turned = ~late & (at > 0) & (long | ~equal)
+        self.turned_s[slot[turned]] = at[turned] // 1000
         self.value[slot[~late]] = value[~late]
         self.order_ms[slot[~late]] = at[~late]
         report = news & ~motion if live is None else news & ~motion & live
@@ -326,9 +343,9 @@ class Channels:
             slot, at = slot[live], at[live]
         heard = np.where(now_ms - at <= self.stale_ms[slot], now_ms, at)
         np.maximum.at(self.heard_ms, slot, heard)
-        applied, lates = int(np.count_nonzero(news)), int(np.count_nonzero(late))
         if not distinct:
             channel = channel[np.flatnonzero(np.diff(channel, prepend=-1))]
+        applied, lates = int(np.count_nonzero(news)), int(np.count_nonzero(late))
         return Applied(applied, total - applied - lates, lates, channel)
 
     def _apply_backfilled(
@@ -426,10 +443,18 @@ class Channels:
             news = True
         return news
 
+    def stuck(self, slots: npt.NDArray[np.intp], now_ms: int) -> npt.NDArray[np.bool_]:
+        """Return which slots have said for too long that the same people are there."""
+        most_s = self.max_on_min[slots].astype(np.int64) * 60
+        turned_s = self.turned_s[slots].astype(np.int64)
+        stuck = (most_s > 0) & (turned_s > 0) & (self.value[slots] > 0)
+        return stuck & (now_ms // 1000 - turned_s > most_s)
+
     def rewind(self, now_ms: int) -> None:
         """Bring times of the future back to now: our clock was stepped back."""
         for times in (self.order_ms, self.evidence_ms, self.heard_ms, self.online_ms):
             np.minimum(times, now_ms, out=times)
+        np.minimum(self.turned_s, np.uint32(now_ms // 1000), out=self.turned_s)
 
     def export(self, channels: npt.NDArray[np.int32]) -> bytes:
         """Return the rows of some channels, `ROW.itemsize` bytes each, in their order.
@@ -447,6 +472,7 @@ class Channels:
         table = np.frombuffer(rows, ROW)
         slots = self.slot[channels]
         self.value[slots] = np.clip(table["value"], OFFLINE, COUNT_CEILING)
+        self.turned_s[slots] = table["turned_s"]
         newest = 0
         for name, oldest in _OLDEST.items():
             getattr(self, name)[slots] = np.maximum(table[name], oldest)

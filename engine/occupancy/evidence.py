@@ -115,6 +115,7 @@ class Evidence:
         self.key = np.empty(spaces, np.int32)
         self.since_ms = np.empty(spaces, np.int64)
         self._moved = np.zeros(spaces, np.int32)
+        self._stuck = np.empty(0, np.intp)
         motion = channels.kind_slots[ReadingKind.MOTION]
         count = channels.kind_slots[ReadingKind.COUNT]
         self._mixed = np.intersect1d(
@@ -128,6 +129,19 @@ class Evidence:
         self._code = np.empty(longest, np.uint8)
         self._flag = np.empty(longest, np.bool_)
         self._other = np.empty(longest, np.bool_)
+
+    def suspect(self, now_ms: int) -> None:
+        """Look which channels are stuck: they say nothing until they change.
+
+        To be called about once a minute: between two calls a channel can get stuck
+        unseen, and one that changes is believed at once.
+        """
+        channels = self._channels
+        presence = channels.kind_slots[ReadingKind.PRESENCE]
+        count = channels.kind_slots[ReadingKind.COUNT]
+        # These two are neighbours. Motion ends by itself.
+        slots = np.arange(presence.start, count.stop)
+        self._stuck = slots[channels.stuck(slots, now_ms)]
 
     def judge(self, now_ms: int) -> None:
         """Bring `key` and `since_ms` to a time."""
@@ -230,6 +244,9 @@ class Evidence:
         closer = np.flatnonzero(code == 0)
         if len(closer):
             keys[closer] = self._look_closer(kind, closer + start, now_ms)
+        if len(self._stuck):
+            here = self._stuck[(self._stuck >= start) & (self._stuck < stop)]
+            keys[here[channels.stuck(here, now_ms)] - start] = UNHEARD
         return keys
 
     def _look_closer(

@@ -54,8 +54,8 @@ COUNTER = np.dtype(
         ("last_in", "<i8"),
         ("last_out", "<i8"),
         ("reset_ms", "<i8"),
-        ("lines", "<u2"),
-        ("mode", "<u2"),
+        ("lines", "<u4"),
+        ("mode", "<u4"),
     ]
 )
 """A line as it is stored, beside the row of every channel and as long as that."""
@@ -156,8 +156,8 @@ class Lines:
         self.last_in = np.zeros(n, np.int64)
         self.last_out = np.zeros(n, np.int64)
         self.reset_ms = np.zeros(n, np.int64)
-        self.mode = np.zeros(n, np.uint16)
-        self.lines = np.zeros(n, np.uint16)
+        self.mode = np.zeros(n, np.uint32)
+        self.lines = np.zeros(n, np.uint32)
         self.lines[:] = np.diff(np.append(self.first, n))[self._group] if n else 0
         self._due_ms: npt.NDArray[np.int64] | None = None
 
