@@ -147,6 +147,7 @@ def _decide(
         Why a record was refused, the last if several were.
     """
     source, payloads, topics, retained = part
+    source.tally.heard_ms = now_ms
     refuse = _Refusals(source.tally)
     records, whose, identities = _identify(
         source.form, payloads, topics, now_ms, refuse
@@ -211,7 +212,12 @@ def _place(admitted: _Admitted, now_ms: int) -> tuple[Source, Fixes]:
     assert observe is not None  # noqa: S101 - it names people
     observations = observe(records, topics, now_ms, refuse)
     sightings = tenant.consent.sightings(devices, observations)
-    return source, tenant.locator.place(sightings, refuse)
+    fixes = tenant.locator.place(sightings, refuse)
+    if len(fixes.device) < len(sightings.device):
+        find = tenant.locator.find
+        unknown = (one.ap for one in sightings.observation if find(one.ap) is None)
+        source.tally.strays.miss(unknown, now_ms)
+    return source, fixes
 
 
 def _settle(source: Source, fixes: Fixes, now_ms: int) -> None:
@@ -257,6 +263,7 @@ def _count(anonymous: _Anonymous, now_ms: int) -> str | None:
                 flags.append(reading.flags)
         if not bound:
             refuse(UnknownName())
+            source.tally.strays.hear(readings, now_ms)
     _apply(source, columns, now_ms, retained=retained)
     return refuse.reason
 

@@ -124,6 +124,10 @@ class Presence:
         self._lead = array("i")
         self._waiting: set[int] = set()
 
+    def know(self, aps: Sequence[str]) -> None:
+        """Know further access points; those before them keep their rows."""
+        self._aps = [*aps, ""]
+
     @property
     def waiting(self) -> int:
         """How many subjects have news for the store."""

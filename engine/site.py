@@ -79,7 +79,12 @@ def build(config: settings.Config) -> Site:
         built = site.tenants[tenant.id] = _tenant(config, tenant, found)
         for source in tenant.sources:
             form = FORMATS[source.format]
-            made = Source(name=source.name, tenant=built, form=form)
+            made = Source(
+                name=source.name,
+                tenant=built,
+                form=form,
+                transport="webhook" if source.broker is None else "mqtt",
+            )
             site.sources[tenant.id, source.name] = made
             if source.broker is not None:
                 routes = site.routes.setdefault(source.broker, Routes())

@@ -78,6 +78,12 @@ def name_of(device: str, channel: str) -> str:
     return f"{device}#{channel}" if channel else device
 
 
+def split_name(name: str) -> tuple[str, str]:
+    """Return device and channel: see `name_of`."""
+    device, _, channel = name.partition("#")
+    return device, channel
+
+
 class Tenant:
     """The state of one tenant, and what of it waits to be stored.
 
@@ -156,6 +162,11 @@ class Tenant:
         self.occupancy.bind(**_columns(bindings))
         self.restore(known)
         self.dirty = set(range(len(self.channels)))
+
+    def place(self, access_points: Mapping[str, AccessPoint]) -> None:
+        """Know other access points; nobody's place changes until they are seen."""
+        self.locator.replace(access_points)
+        self.presence.know(self.locator.names)
 
     def restore(self, rows: Mapping[bytes, bytes]) -> int:
         """Put back the stored state of sensors; return how many channels had one.

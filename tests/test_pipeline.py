@@ -214,6 +214,32 @@ def test_a_retained_record_about_a_person_is_refused_whoever_it_is() -> None:
     assert not site.moves()
 
 
+def test_what_is_bound_to_no_space_is_noted_for_the_operator() -> None:
+    site = Site()
+    site.run(
+        Message("zigbee2mqtt/hall/new", b'{"occupancy":true}'),
+        Message("zigbee2mqtt/seat", b'{"presence":true}'),
+        Message("zigbee2mqtt/hall/new", b'{"occupancy":7}'),
+    )
+    strays = site.z2m.tally.strays
+    assert list(strays.unbound) == [("hall/new", "")]
+    assert site.z2m.tally.heard_ms == NOW
+    assert [reason for reason, _ in strays.letters] == ["malformed", "unknown_name"]
+
+
+def test_an_unknown_access_point_is_noted_of_people_who_share_alone() -> None:
+    site = Site()
+    site.tenant.consent.grant(ADA)
+    site.send(
+        {"login": "eve", "ap": "ap-8"},
+        {"login": "ada", "ap": "AP-9"},
+        {"login": "ada", "ap": "ap-1"},
+    )
+    strays = site.own.tally.strays
+    assert list(strays.access_points) == ["ap-9"]
+    assert list(strays.letters) == [("unknown_name", "")]
+
+
 def test_a_message_that_nobody_wants_is_counted() -> None:
     site = Site()
     site.run(Message("other/topic", b"{}"))
@@ -414,6 +440,9 @@ def test_what_strangers_do_changes_nothing_but_their_number(
             tenant.occupancy.state.tolist(),
             site.own.tally.by_outcome,
             site.own.tally.by_reason,
+            site.own.tally.strays.letters,
+            site.own.tally.strays.unbound,
+            site.own.tally.strays.access_points,
             tenant.consent.rows,
         )
 
