@@ -34,8 +34,8 @@ HINTS = {
         "clock and its offset, and retain no associations"
     ),
     UnknownName.reason: (
-        "a sensor or access point that is in no table: add it to the file of `sensors` "
-        "or `access_points`, then `livefloor check`"
+        "a sensor or access point that is in no table: `livefloor sources` shows it; "
+        "add it to the file of `sensors` or `access_points`"
     ),
     Implausible.reason: (
         "more people than can have crossed a line in that time; the balance passes it "

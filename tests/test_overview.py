@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
+from rich.console import Console
 
 from engine import overview
 from engine.embedded import free_port
@@ -78,3 +79,25 @@ def test_an_address_without_an_engine_is_said() -> None:
         overview.ask(f"http://127.0.0.1:{free_port()}", None, None)
     with pytest.raises(ConfigError, match="--url: write http"):
         overview.ask("file:///etc/passwd", None, None)
+
+
+def test_it_is_drawn_anew_until_it_is_interrupted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pauses = iter((None, KeyboardInterrupt))
+
+    def pause(_: float) -> None:
+        one = next(pauses)
+        if one is not None:
+            raise one
+
+    monkeypatch.setattr("engine.overview.time.sleep", pause)
+    console = Console(width=100)
+    with (
+        engine(200, msgspec.json.encode(NOTHING)) as (url, asked),
+        console.capture() as capture,
+        pytest.raises(KeyboardInterrupt),
+    ):
+        overview.show(url, None, None, console, watch=True)
+    assert len(asked) == 2
+    assert "tenant" in capture.get()
