@@ -8,7 +8,7 @@
     │   ├── TooLarge       1002  more bytes or records than the format allows
     │   ├── BadTime        1003  no usable time, or one out of range
     │   ├── UnknownName    1004  an access point or sensor that the plan does not know
-    │   └── Implausible    1005  more people than can have crossed a line
+    │   └── Implausible    1008  more people than can have crossed a line
     ├── RequestError       the caller is to blame    2xxx  answered with an HTTP status
     │   ├── BadRequest     2002  400, the body or a parameter does not fit
     │   ├── Unauthorized   2001  401, no token or one that is not accepted
@@ -77,7 +77,7 @@ class UnknownName(InputError):
 class Implausible(InputError):
     """More people in a reading than can have crossed a line since the last one."""
 
-    code = 1005
+    code = 1008
     reason = "implausible"
 
 

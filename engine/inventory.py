@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from engine.model import ReadingKind
 from engine.query.sources import (
+    Contact,
     DeadLetter,
     FilesEntry,
     SourceEntry,
@@ -17,6 +18,7 @@ from engine.query.sources import (
 )
 from engine.space import BOUND_AS
 from engine.strays import CROWD
+from engine.tenant import split_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,7 +74,16 @@ def _entry(source: Source, now_ms: int) -> SourceEntry:
             DeadLetter(reason, detail, letter.number, letter.last_ms)
             for (reason, detail), letter in strays.letters.items()
         ],
+        contacts=[
+            _contact(source, name, channel)
+            for name, channel in sorted(source.channel[ReadingKind.CONTACT].items())
+        ],
     )
+
+
+def _contact(source: Source, name: str, channel: int) -> Contact:
+    value, since_ms = source.tenant.occupancy.said(channel)
+    return Contact(*split_name(name), None if value < 0 else value > 0, since_ms)
 
 
 def _unbound(source: str, device: str, channel: str, one: Unbound) -> UnboundDevice:

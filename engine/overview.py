@@ -125,6 +125,14 @@ def _details(source: SourceEntry) -> Iterator[RenderableType]:
         for ap in source.unknown_access_points:
             table.add_row(*map(Text, (ap.ap, f"{ap.count:,}", _clock(ap.hour_ms))))
         yield table
+    if source.contacts:
+        yield Text(f"\n{title}: doors and windows")
+        table = _table("device", "channel", "is", "since")
+        for door in source.contacts:
+            word = {True: "open", False: "closed", None: "unknown"}[door.open]
+            since = _clock(door.since_ms) if door.since_ms else "never"
+            table.add_row(*map(Text, (door.device, door.channel, word, since)))
+        yield table
     if source.unbound:
         yield Text(f"\n{title}: sensors that are bound to no space")
         table = _table("device", "channel", "kinds", "times", "first", "last")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 import structlog
 
 from engine.errors import ConfigError
-from engine.site import furnish
+from engine.site import furnish, tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -145,8 +145,7 @@ class Reload:
 
 def _stamps(tenant: settings.Tenant) -> Stamps:
     """Return the stamps of all files of a tenant."""
-    named = (tenant.plan, tenant.access_points, tenant.sensors, tenant.policies)
-    return {path: _stamp(path) for path in named if path is not None}
+    return {path: _stamp(path) for path in (tenant.plan, *tables(tenant))}
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:

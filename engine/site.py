@@ -23,6 +23,7 @@ from engine.tenant import Tenant
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from engine import config as settings
     from engine.files.remark import Remark
@@ -112,6 +113,12 @@ def premises(config: settings.Config, tenant: settings.Tenant) -> Premises:
     plan, remarks = geojson.read(contents(tenant.plan), tenant.plan.name)
     found = furnish(config, tenant, plan)
     return found._replace(remarks=[*remarks, *found.remarks])
+
+
+def tables(tenant: settings.Tenant) -> list[Path]:
+    """Return the files that `furnish` reads."""
+    named = (tenant.access_points, tenant.sensors, tenant.policies)
+    return [path for path in named if path is not None]
 
 
 def furnish(config: settings.Config, tenant: settings.Tenant, plan: Plan) -> Premises:

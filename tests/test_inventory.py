@@ -12,6 +12,7 @@ from engine.model import Outcome, Person, Reading, ReadingKind
 from engine.query.sources import FilesEntry, SourceList
 from engine.reload import Files
 from engine.source import Source
+from engine.space import Binding
 from engine.tenant import Tenant
 from tests.building import small_plan
 
@@ -69,6 +70,23 @@ def test_an_unbound_sensor_comes_with_the_lines_that_would_bind_it() -> None:
         'src,"a,""b",left,SPACE,count',
         'src,"a,""b",left,SPACE,flow',
     ]
+
+
+def test_a_contact_that_is_bound_is_shown_with_what_it_last_said() -> None:
+    space = small_plan().space_by_id["hq-1-hopper"]
+    contact = ReadingKind.CONTACT
+    doors = [Binding("src", "a", str(n), space, contact, 0, 0) for n in range(3)]
+    tenant = Tenant("acme", small_plan(), bindings=doors)
+    one = Source(name="src", tenant=tenant, form=FORMATS["zigbee2mqtt"])
+    tenant.occupancy.apply([0, 1], [1, 0], [NOW, NOW - 5], [0, 0], NOW)
+    found = listed(one)
+    assert [(d.channel, d.open, d.since_ms) for d in found.sources[0].contacts] == [
+        ("0", True, NOW),
+        ("1", False, NOW - 5),
+        ("2", None, 0),
+    ]
+    text = drawn(found)
+    assert all(word in text for word in ("open", "closed", "unknown", "never"))
 
 
 def test_unknown_access_points_are_named_only_where_many_share() -> None:

@@ -138,6 +138,8 @@ def read(
         file = msgspec.convert(tomllib.loads(text), _File)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{name}: not TOML: {error}") from None
+    except RecursionError:
+        raise ConfigError(f"{name}: nested too deeply") from None
     except msgspec.ValidationError as error:
         raise ConfigError(f"{name}{misfit(error, text, _File)}") from None
     for number, policy in enumerate(file.policies):

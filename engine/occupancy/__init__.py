@@ -234,6 +234,12 @@ class Occupancy:
             channels, online, observed_ms, now_ms, retained=retained
         )
 
+    def said(self, channel: int) -> tuple[int, int]:
+        """Return what a channel last said, below 0 for unknown, and when it was."""
+        slot = self._channels.slot[channel]
+        value = int(self._channels.value[slot])
+        return value, max(0, int(self._channels.evidence_ms[slot]))
+
     def cross(self, channel: int, flow: Flow, now_ms: int) -> Crossed:
         """Take in a reading of a line: see `Lines.cross`."""
         return self._lines.cross(int(self._channels.slot[channel]), flow, now_ms)

@@ -65,6 +65,20 @@ class DeadLetter(msgspec.Struct, frozen=True):
     last_ms: int
 
 
+class Contact(msgspec.Struct, frozen=True):
+    """A door or window that is bound to a space; it makes no state by itself.
+
+    Attributes:
+        open: Null where it is not known.
+        since_ms: When it last said so, 0 never.
+    """
+
+    device: str
+    channel: str
+    open: bool | None
+    since_ms: int
+
+
 class SourceEntry(msgspec.Struct, frozen=True):
     """A configured source.
 
@@ -85,6 +99,7 @@ class SourceEntry(msgspec.Struct, frozen=True):
     unbound: list[UnboundDevice]
     unknown_access_points: list[UnknownAccessPoint]
     dead_letters: list[DeadLetter]
+    contacts: list[Contact]
 
 
 class FilesEntry(msgspec.Struct, frozen=True):

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from engine.errors import ConfigError
 from engine.files import policies
@@ -38,6 +42,7 @@ def test_without_policies_what_is_usual_holds() -> None:
         ("[[policy]]\nreset_at = '4:00'", "reset_at must be a time of the day, like"),
         ("[[policy]]\nreset_at = '24:00'", 'like "04:00"'),
         ("[policy", "not TOML"),
+        ("a = " + "[" * 100_000, "nested too deeply"),
     ],
 )
 def test_a_policy_that_does_not_fit_is_named(text: str, problem: str) -> None:
@@ -45,6 +50,13 @@ def test_a_policy_that_does_not_fit_is_named(text: str, problem: str) -> None:
         policies.read(text.encode(), "policies.toml")
     assert problem in str(refused.value)
     assert str(refused.value).startswith("policies.toml")
+
+
+@given(st.binary(max_size=40) | st.text("[]policy=\n'\"holdkin_srea.1:-", max_size=60))
+def test_whatever_is_in_the_file_it_is_read_or_refused(data: bytes | str) -> None:
+    text = data if isinstance(data, bytes) else data.encode()
+    with suppress(ConfigError):
+        policies.read(text, "policies.toml")
 
 
 def test_a_file_in_another_encoding_is_refused() -> None:

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from engine.errors import ConfigError
 from engine.files import policies, sensors
@@ -119,6 +123,19 @@ def test_a_row_that_does_not_fit_is_named(rows: str, problem: str) -> None:
         sensors.read(f"{HEADER}{rows}\n".encode(), NAME, small_plan())
     last = 2 + rows.count("\n")
     assert str(refused.value).startswith(f"sensors.csv, line {last}: ")
+
+
+@given(st.text("\"a,\n\0'", max_size=60))
+def test_whatever_is_in_the_table_it_is_read_or_refused(text: str) -> None:
+    for table in (text, HEADER + text):
+        with suppress(ConfigError):
+            sensors.read(table.encode(), NAME, small_plan())
+
+
+def test_a_cell_without_an_end_is_refused() -> None:
+    table = f'{HEADER}z,"{"d" * 200_000},,hq-1-hopper,motion,,\n'
+    with pytest.raises(ConfigError, match=r"line 2: not CSV: is a quote not closed"):
+        sensors.read(table.encode(), NAME, small_plan())
 
 
 def test_a_column_that_is_not_read_is_remarked() -> None:
