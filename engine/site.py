@@ -144,6 +144,8 @@ def furnish(config: settings.Config, tenant: settings.Tenant, plan: Plan) -> Pre
         bindings, more = sensors.read(contents(path), path.name, plan, rules)
         found.bindings.extend(bindings)
         found.remarks.extend(more)
+    if tenant.policies is not None:
+        found.remarks.extend(rules.idle(tenant.policies.name))
     known = {source.name for source in tenant.sources}
     unknown = {binding.source for binding in found.bindings} - known
     if unknown:

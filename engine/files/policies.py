@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta, field
 
 from engine.errors import ConfigError
+from engine.files.remark import Remark
 from engine.files.table import MAX_S
 from engine.misfit import line_of, misfit
 from engine.space import BOUND_AS, RESET_AT, Kind
@@ -100,14 +101,28 @@ class Policies:
         desk_hold_ms: int = 720_000,
     ) -> None:
         self._policies = policies
+        self._idle = set(range(len(policies)))
         self._room = Terms(room_hold_ms, 0, 16 * 3_600_000, RESET_AT)
         self._desk = Terms(desk_hold_ms, 0, 14 * 3_600_000, RESET_AT)
+
+    def idle(self, name: str) -> list[Remark]:
+        """Return which policies were about no channel so far; `name` is their file."""
+        return [
+            Remark(
+                name,
+                "a [[policy]] is about no channel of any sensor",
+                "compare its kind, space, source and device with the sensors",
+                f"number {number + 1}",
+            )
+            for number in sorted(self._idle)
+        ]
 
     def terms(self, *, kind: str, space: Kind, source: str, device: str) -> Terms:
         """Return what holds for a channel."""
         found: dict[str, float | str] = {}
-        for policy in self._policies:
+        for number, policy in enumerate(self._policies):
             if policy.covers(kind=kind, space=space, source=source, device=device):
+                self._idle.discard(number)
                 said = ((name, getattr(policy, name)) for name in _KEYS)
                 found.update((name, one) for name, one in said if one is not None)
         usual = self._desk if space is Kind.DESK else self._room

@@ -23,6 +23,16 @@ def test_without_policies_what_is_usual_holds() -> None:
     assert room.reset_at == 240
 
 
+def test_a_policy_that_is_about_no_channel_is_remarked() -> None:
+    rules = policies.read(
+        b'[[policy]]\nhold_s = 1\n[[policy]]\ndevice = "typo-*"\nhold_s = 2', "p.toml"
+    )
+    rules.terms(kind="motion", space=Kind.ROOM, source="z", device="d")
+    (remark,) = rules.idle("p.toml")
+    assert str(remark).startswith("p.toml: a [[policy]] is about no channel")
+    assert "(number 2)" in str(remark)
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
