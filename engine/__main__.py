@@ -260,6 +260,32 @@ def replay(
 
 
 @cli.command
+def sources(
+    name: str | None = None,
+    /,
+    *,
+    url: str = "http://127.0.0.1:8080",
+    secret_file: Path | None = None,
+    watch: bool = False,
+) -> None:
+    """Show what a running engine makes of its sources, and what it cannot use.
+
+    Example: livefloor sources zigbee2mqtt --watch
+
+    Args:
+        name: Of one source; without it, all.
+        url: Where the engine is.
+        secret_file: That of `metrics_secret_file`, where the engine has one.
+        watch: Draw it anew every two seconds.
+    """
+    from engine import overview
+    from engine.config import secret
+
+    with suppress(KeyboardInterrupt):
+        overview.show(url, secret(secret_file, None), name, out, watch=watch)
+
+
+@cli.command
 def simulate(  # noqa: PLR0913 - a mode of operation is this many choices
     *,
     broker: str = "mqtt://127.0.0.1:1883",

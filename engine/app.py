@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 import structlog
 
-from engine import codec, gauges, web
+from engine import codec, gauges, inventory, web
 from engine.committer import Committer
 from engine.config import secret
 from engine.errors import InputError, StoreAway, Unauthorized
@@ -41,9 +41,11 @@ from engine.query.levels import Levels
 from engine.query.live import LiveEvents
 from engine.query.me import Me
 from engine.query.page import Page
+from engine.query.sources import Sources
 from engine.query.spaces import Spaces
 from engine.query.view import Views
 from engine.recovery import Recovery
+from engine.reload import Reload
 from engine.site import authenticator, build, redis_address
 from engine.source import Route
 from engine.store.locations import Locations
@@ -130,6 +132,7 @@ class Engine:
         self._metrics_secret = secret(config.server.metrics_secret_file, None)
         self._demo = demo
         self.site = site = build(config)
+        self._reload = Reload(config, site, now_ms)
         self._metrics = Metrics(version=VERSION)
         self._pipeline = Pipeline(self._metrics.timed)
         self._retention_ms = round(3_600_000 * config.privacy.retention_h)
@@ -265,6 +268,7 @@ class Engine:
         yield "keeper", self._keeper()
         yield "stores", self._stores.watch()
         yield "recovery", self._recovery.run()
+        yield "reload", self._reload.run()
         for link in self._link_by_name.values():
             yield f"link.{link.name}", link.run()
 
@@ -341,13 +345,13 @@ class Engine:
         self._tick_s(perf_counter() - start)
 
     async def _keeper(self) -> None:
-        """Confirm returns each second; each minute expire associations, and hint."""
+        """Confirm returns, reset balances each second; each minute expire, and hint."""
         beat = 0
         while True:
             await asyncio.sleep(KEEP_S)
             beat += 1
             for tenant in self.site.tenants.values():
-                tenant.presence.confirm(now_ms())
+                tenant.confirm(now_ms())
                 if beat % EXPIRE_BEATS == 0:
                     tenant.expire(now_ms())
             if beat % EXPIRE_BEATS == 0:
@@ -414,8 +418,16 @@ class Engine:
             ),
             Me(access=access, consent=self.people),
             Ingest(webhooks=self.site.webhooks, intake=self, clock_ms=now_ms),
+            Sources(
+                listed=lambda: inventory.listed(
+                    self.site, self._reload.files, now_ms()
+                ),
+                reload=self._reload.now,
+                may_see=partial(may_scrape, secret=self._metrics_secret),
+            ),
             Operations(
                 missing=self._missing,
+                refused=lambda: self._reload.refused,
                 metrics=self._metrics,
                 version=VERSION,
                 clock_ms=now_ms,

@@ -144,7 +144,11 @@ class Committer:
         other: its sender must not learn from the answer whom it was about.
         """
         everything, self._all = self._all, False
-        due = [t for t in self._tenants if everything or t.dirty or t.presence.waiting]
+        due = [
+            tenant
+            for tenant in self._tenants
+            if everything or tenant.dirty or tenant.unbound or tenant.presence.waiting
+        ]
         try:
             for tenant in due or self._tenants[:1]:
                 await self._commit(tenant)
@@ -166,17 +170,20 @@ class Committer:
 
     async def _commit(self, tenant: Tenant) -> None:
         """Write what the tenant holds now, in calls that do not hold Redis for long."""
+        await self._drop(tenant)
         parts = max(
             -(-tenant.presence.waiting // BATCH), -(-len(tenant.dirty) // CHANNELS)
         )
         for _ in range(max(parts, 1)):
             moves = tenant.presence.take(BATCH)
-            channels = list(islice(tenant.dirty, CHANNELS))
-            tenant.dirty.difference_update(channels)
+            # This very set: the tenant has another one once its channels are others.
+            dirty = tenant.dirty
+            channels = list(islice(dirty, CHANNELS))
+            dirty.difference_update(channels)
             try:
                 await self._write(tenant, moves, channels)
             except StoreAway as away:
-                tenant.dirty.update(channels)
+                dirty.update(channels)
                 # Who withdrew meanwhile is gone.
                 subjects = map(tenant.consent.subject_of, moves.subject)
                 tenant.presence.give_back(s for s in subjects if s is not None)
@@ -185,6 +192,17 @@ class Committer:
                 await self._seed(tenant)
                 await self._commit(tenant)
                 return
+
+    async def _drop(self, tenant: Tenant) -> None:
+        """Drop the rows of channels that are no longer bound.
+
+        Here, where no other write is under way that might bring them back.
+        """
+        names = list(islice(tenant.unbound, CHANNELS))
+        if names:
+            await self._locations.drop_channels(tenant.id, names)
+            # One may have been bound again meanwhile, and is written again then.
+            tenant.unbound.difference_update(names)
 
     async def _write(
         self, tenant: Tenant, moves: Moves, channels: Sequence[int]

@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import os
 import tomllib
+from datetime import UTC
 from pathlib import Path  # noqa: TC003 - read at run time by msgspec
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 from msgspec import Meta, field
@@ -23,6 +25,9 @@ from engine.ingest.formats import find
 from engine.ingest.verify import Terms
 from engine.misfit import misfit
 from engine.spelling import Id  # noqa: TC001 - read at run time by msgspec
+
+if TYPE_CHECKING:
+    from datetime import tzinfo
 
 Seconds = Annotated[float, Meta(gt=0)]
 Metres = Annotated[float, Meta(gt=0)]
@@ -245,6 +250,10 @@ class Tenant(_Settings, frozen=True, kw_only=True):
     access_points: Path | None = None
     maps: Path | None = None
     sensors: Path | None = None
+    policies: Path | None = None
+    """What holds for many sensors at once: see engine/files/policies.py."""
+    time_zone: str = "UTC"
+    """Where the building is, as in `Europe/Berlin`: for what happens once a day."""
     realms: tuple[str, ...] = ()
     """Its own domains and realms, left out of `DOMAIN\\user` and `user@realm`."""
     sources: tuple[Source, ...] = field(default=(), name="source")
@@ -296,6 +305,16 @@ def secret(path: Path | None, variable: str | None) -> bytes | None:
             raise ConfigError(f"environment variable {variable}: set the secret")
         return text.encode()
     return None
+
+
+def zone(name: str) -> tzinfo | None:
+    """Return a time zone by its name, None where there is none of it."""
+    if name == "UTC":  # also on a machine without a list of zones
+        return UTC
+    try:
+        return ZoneInfo(name)
+    except (OSError, ValueError, ZoneInfoNotFoundError):
+        return None
 
 
 def contents(path: Path) -> bytes:
@@ -380,6 +399,10 @@ def _contradictions(config: Config) -> list[str]:
     problems += _repeated("topic filter", filters)
     brokers = {broker.name for broker in config.brokers}
     for tenant in config.tenants:
+        if zone(tenant.time_zone) is None:
+            problems.append(
+                f"tenant {tenant.id!r}: time_zone must be a name like Europe/Berlin"
+            )
         names = [source.name for source in tenant.sources]
         problems += _repeated(f"tenant {tenant.id!r}: source name", names)
         for source in tenant.sources:

@@ -10,7 +10,8 @@
     │   ├── UnknownName    1004  an access point, sensor or floor that is in no file
     │   ├── Inaccurate     1005  coordinates too poor to tell the level
     │   ├── Outside        1006  coordinates that are not on their map, or its level
-    │   └── UnknownValue   1007  a value without a meaning; all else is read
+    │   ├── UnknownValue   1007  a value without a meaning; all else is read
+    │   └── Implausible    1008  more people than can have crossed a line
     ├── RequestError       the caller is to blame    2xxx  answered with an HTTP status
     │   ├── BadRequest     2002  400, the body or a parameter does not fit
     │   ├── Unauthorized   2001  401, no token or one that is not accepted
@@ -96,6 +97,13 @@ class UnknownValue(InputError):
 
     code = 1007
     reason = "unknown_value"
+
+
+class Implausible(InputError):
+    """More people in a reading than can have crossed a line since the last one."""
+
+    code = 1008
+    reason = "implausible"
 
 
 class RequestError(EngineError):

@@ -13,6 +13,7 @@ import structlog
 
 from engine.errors import (
     BadTime,
+    Implausible,
     Inaccurate,
     Malformed,
     Outside,
@@ -45,8 +46,8 @@ HINTS = {
         "clock and its offset, and retain no associations"
     ),
     UnknownName.reason: (
-        "a sensor, access point or floor that is in no file: add it to that of "
-        "`sensors`, `access_points` or `maps`, then `livefloor check`"
+        "a sensor, access point or floor that is in no file: `livefloor sources` shows "
+        "it; add it to that of `sensors`, `access_points` or `maps`"
     ),
     Inaccurate.reason: (
         "coordinates worse than `level_m` of [locate]: more access points must hear a "
@@ -59,6 +60,10 @@ HINTS = {
     UnknownValue.reason: (
         "a value that the source's profile has no meaning for: show a message to "
         "`livefloor map test`, and list the value in the profile"
+    ),
+    Implausible.reason: (
+        "more people than can have crossed a line in that time; the balance passes it "
+        "by: look at the counter, and at its `interval_s`"
     ),
     Unauthorized.reason: (
         "a webhook without the right proof: compare `verify` and the secret of this "

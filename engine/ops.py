@@ -81,7 +81,7 @@ class Alive(msgspec.Struct, frozen=True):
 
 
 class Missing(msgspec.Struct, frozen=True):
-    """A dependency that does not answer."""
+    """A dependency that does not answer, or files that do not fit."""
 
     name: str
     since_ms: int
@@ -89,10 +89,16 @@ class Missing(msgspec.Struct, frozen=True):
 
 
 class Ready(msgspec.Struct, frozen=True):
-    """Whether everything that is needed answers, and what does not."""
+    """Whether everything that is needed answers, and what does not.
+
+    Attributes:
+        refused: Files that changed and do not fit. The engine runs on by what they
+            said before, so it is ready; `/v1/sources` says what to change.
+    """
 
     ready: bool
     missing: list[Missing]
+    refused: list[Missing]
 
 
 class Operations:
@@ -105,9 +111,10 @@ class Operations:
         clock_ms: The clock.
         may_scrape: Whether a request may see the metrics: they tell how many people
             share, and so when somebody starts or stops.
+        refused: Returns which files are not in use for a mistake, and since when.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what is asked of the engine
         self,
         *,
         missing: Callable[[], Mapping[str, int]],
@@ -115,7 +122,9 @@ class Operations:
         version: str,
         clock_ms: Callable[[], int],
         may_scrape: Callable[[Scope], bool] = lambda _: True,
+        refused: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
+        self._refused = refused
         self._may_scrape = may_scrape
         self._missing = missing
         self._metrics = metrics
@@ -142,14 +151,17 @@ class Operations:
 
     async def ready(self) -> Response[Ready]:
         """Say whether everything answers (200), or what does not (503)."""
-        now_ms = self._clock_ms()
-        missing = [
-            Missing(name, since_ms, max(0, now_ms - since_ms) // 1000)
-            for name, since_ms in sorted(self._missing().items())
-        ]
-        answer = Ready(not missing, missing)
+        missing = self._since(self._missing())
+        answer = Ready(not missing, missing, self._since(self._refused()))
         headers = {"cache-control": "no-store"}
         return Response(answer, status_code=503 if missing else 200, headers=headers)
+
+    def _since(self, parts: Mapping[str, int]) -> list[Missing]:
+        now_ms = self._clock_ms()
+        return [
+            Missing(name, since_ms, max(0, now_ms - since_ms) // 1000)
+            for name, since_ms in sorted(parts.items())
+        ]
 
     async def page(self, request: Request[Any, Any, Any]) -> Response[bytes]:
         """Return the metrics as Prometheus scrapes them.

@@ -181,6 +181,10 @@ class Presence:
         """By access server, the one that was told of last at the end."""
         self._waiting: set[int] = set()
 
+    def know(self, aps: Sequence[str]) -> None:
+        """Know further access points; those before them keep their rows."""
+        self._aps = [*aps, ""]
+
     @property
     def waiting(self) -> int:
         """How many subjects have news for the store."""

@@ -5,13 +5,15 @@ Reads plans and tables, opens no socket: `livefloor check` ends here.
 
 from __future__ import annotations
 
+from datetime import UTC
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote, urlsplit
 
-from engine.config import contents, link_name, secret
+from engine.config import contents, link_name, secret, zone
 from engine.errors import ConfigError
-from engine.files import access_points, geojson, maps, sensors
+from engine.files import access_points, geojson, maps, policies, sensors
 from engine.ingest import verify
 from engine.ingest.formats import find
 from engine.ingest.mqtt import Credentials, Subscription, Terms, tls_context
@@ -50,6 +52,8 @@ class Premises(NamedTuple):
     maps: list[Map]
     bindings: list[Binding]
     remarks: list[Remark]
+    forms: dict[str, Format]
+    """By source: what its bytes mean."""
 
 
 class Site(NamedTuple):
@@ -88,16 +92,14 @@ def build(config: settings.Config) -> Site:
         found = premises(config, tenant)
         site.remarks.extend(found.remarks)
         built = site.tenants[tenant.id] = _tenant(config, tenant, found)
-        known = {source.name for source in tenant.sources}
-        unknown = built.channels.sources - known
-        if unknown:
-            raise ConfigError(
-                f"{tenant.sensors}: tenant {tenant.id!r} has no source named "
-                f"{min(unknown)!r}; sensors name one of {', '.join(sorted(known))}"
-            )
         for source in tenant.sources:
-            form = find(source.format)
-            made = Source(name=source.name, tenant=built, form=form)
+            form = found.forms[source.name]
+            made = Source(
+                name=source.name,
+                tenant=built,
+                form=form,
+                transport=_transport(source),
+            )
             site.sources[tenant.id, source.name] = made
             if source.broker is not None:
                 routes = site.routes.setdefault(source.broker, Routes())
@@ -127,7 +129,25 @@ def premises(config: settings.Config, tenant: settings.Tenant) -> Premises:
         ConfigError: With the file, the place in it, and what to write instead.
     """
     plan, remarks = geojson.read(contents(tenant.plan), tenant.plan.name)
-    found = Premises(plan, {}, [], [], remarks)
+    found = furnish(config, tenant, plan)
+    return found._replace(remarks=[*remarks, *found.remarks])
+
+
+def tables(tenant: settings.Tenant) -> list[Path]:
+    """Return the files that `furnish` reads."""
+    named = (tenant.access_points, tenant.maps, tenant.sensors, tenant.policies)
+    profiles = {s.format for s in tenant.sources if s.format.endswith(".toml")}
+    return [*(path for path in named if path is not None), *map(Path, sorted(profiles))]
+
+
+def furnish(config: settings.Config, tenant: settings.Tenant, plan: Plan) -> Premises:
+    """Read the tables of a tenant, and the formats of its sources.
+
+    Raises:
+        ConfigError: With the file, the place in it, and what to write instead.
+    """
+    forms = {source.name: find(source.format) for source in tenant.sources}
+    found = Premises(plan, {}, [], [], [], forms)
     if tenant.access_points is not None:
         path = tenant.access_points
         points, more = access_points.read(contents(path), path.name, plan)
@@ -139,16 +159,26 @@ def premises(config: settings.Config, tenant: settings.Tenant) -> Premises:
         of_floors, more = maps.read(data, tenant.maps.name, plan, sources)
         found.maps.extend(of_floors)
         found.remarks.extend(more)
+    rules = policies.read(
+        b"" if tenant.policies is None else contents(tenant.policies),
+        "" if tenant.policies is None else tenant.policies.name,
+        room_hold_ms=round(1000 * config.occupancy.room_hold_s),
+        desk_hold_ms=round(1000 * config.occupancy.desk_hold_s),
+    )
     if tenant.sensors is not None:
-        bindings, more = sensors.read(
-            contents(tenant.sensors),
-            tenant.sensors.name,
-            plan,
-            room_hold_ms=round(1000 * config.occupancy.room_hold_s),
-            desk_hold_ms=round(1000 * config.occupancy.desk_hold_s),
-        )
+        path = tenant.sensors
+        bindings, more = sensors.read(contents(path), path.name, plan, rules)
         found.bindings.extend(bindings)
         found.remarks.extend(more)
+    if tenant.policies is not None:
+        found.remarks.extend(rules.idle(tenant.policies.name))
+    known = {source.name for source in tenant.sources}
+    unknown = {binding.source for binding in found.bindings} - known
+    if unknown:
+        raise ConfigError(
+            f"{tenant.sensors}: tenant {tenant.id!r} has no source named "
+            f"{min(unknown)!r}; sensors name one of {', '.join(sorted(known))}"
+        )
     return found
 
 
@@ -218,6 +248,7 @@ def _tenant(
         ),
         retention_ms=round(3_600_000 * config.privacy.retention_h),
         stale_floor_ms=round(1000 * config.occupancy.stale_floor_s),
+        zone=zone(tenant.time_zone) or UTC,
         realms=frozenset(realm.lower() for realm in tenant.realms),
     )
 
@@ -244,6 +275,13 @@ def _webhook(tenant: str, source: settings.Source, form: Format, key: bytes) -> 
         rate_per_s=source.rate_per_s,
         validator=source.validator,
     )
+
+
+def _transport(source: settings.Source) -> str:
+    """Return how a source arrives, as the operator is told."""
+    if source.broker is not None:
+        return "mqtt"
+    return "pull" if source.pull is not None else "webhook"
 
 
 def _tell_apart(

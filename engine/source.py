@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 from engine.ingest.formats import base_of, reason_of
 from engine.ingest.routing import Routes
 from engine.model import Outcome, ReadingKind
+from engine.strays import Strays
+from engine.tenant import split_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,13 +34,21 @@ class Message(Protocol):
 
 
 class Tally:
-    """What became of a source's events: plain counts, read when metrics are scraped."""
+    """What became of a source's events: plain counts, read when metrics are scraped.
 
-    __slots__ = ("by_outcome", "by_reason")
+    Attributes:
+        by_outcome, by_reason: How many.
+        strays: What went nowhere.
+        heard_ms: When the source was last heard of, by our clock; 0 never.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("by_outcome", "by_reason", "heard_ms", "strays")
+
+    def __init__(self, *, about_people: bool = True) -> None:
         self.by_outcome = dict.fromkeys(Outcome, 0)
         self.by_reason: dict[str, int] = {}
+        self.strays = Strays(about_people=about_people)
+        self.heard_ms = 0
 
     def add(self, outcome: Outcome, number: int = 1) -> None:
         """Count events."""
@@ -49,11 +59,19 @@ class Tally:
         reason = reason_of(error)
         self.by_outcome[Outcome.INVALID] += 1
         self.by_reason[reason] = self.by_reason.get(reason, 0) + 1
+        self.strays.refuse(error, reason, self.heard_ms)
         return reason
 
 
 class Source:
-    """One configured source of one tenant: its format, its sensors, its tally."""
+    """One configured source of one tenant: its format, its sensors, its tally.
+
+    Args:
+        name: As configured.
+        tenant: Whose it is.
+        form: What its bytes mean.
+        transport: How it comes: "mqtt", "webhook", ….
+    """
 
     def __init__(
         self,
@@ -61,20 +79,29 @@ class Source:
         name: str,
         tenant: Tenant,
         form: Format,
+        transport: str = "mqtt",
     ) -> None:
         self.name = name
         self.tenant = tenant
         self.form = form
-        self.tally = Tally()
+        self.transport = transport
+        self.tally = Tally(about_people=form.identify is not None)
+        self.bind()
+
+    def bind(self) -> None:
+        """Look up what the tenant's channels are called now."""
         self.channel: list[dict[str, int]] = [{} for _ in range(max(ReadingKind) + 1)]
         """Channels by kind, then by name."""
         self._rest_of: dict[str, tuple[int, ...]] = {}
         """Channels of a device below the device itself, where it has any."""
-        for kind, known, channel in tenant.channels.of(name):
+        for kind, known, channel in self.tenant.channels.of(self.name):
             self.channel[kind][known] = channel
-            device, below, _ = known.partition("#")
+            device, below = split_name(known)
             if below:
                 self._rest_of[device] = (*self._rest_of.get(device, ()), channel)
+        self.tally.strays.forget(
+            split_name(name) for channels in self.channel for name in channels
+        )
 
     def channels_of(self, device: str) -> tuple[int, ...]:
         """Return every channel of a device."""

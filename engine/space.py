@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -19,13 +20,13 @@ import numpy as np
 import shapely
 from shapely.geometry import shape
 
+from engine.model import ReadingKind
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import numpy.typing as npt
     from shapely.geometry.base import BaseGeometry
-
-    from engine.model import ReadingKind
 
 
 class Kind(StrEnum):
@@ -87,6 +88,22 @@ class Building:
     index: int
 
 
+BOUND_AS: Mapping[str, ReadingKind] = MappingProxyType(
+    {
+        "presence": ReadingKind.PRESENCE,
+        "motion": ReadingKind.MOTION,
+        "count": ReadingKind.COUNT,
+        "flow": ReadingKind.FLOW_DELTA,
+        "contact": ReadingKind.CONTACT,
+    }
+)
+"""What a channel can be bound as, by the word of the tables. A line is of one kind,
+whichever of the two flows it reports."""
+
+RESET_AT = 4 * 60
+"""The usual reset of a balance: offices are at their emptiest at four."""
+
+
 class AccessPoint(NamedTuple):
     """Where an access point says that a device is, and how likely that is (percent)."""
 
@@ -105,6 +122,9 @@ class Binding(NamedTuple):
         kind: What it measures.
         hold_ms: How long a motion pulse keeps the space occupied.
         interval_ms: The report interval it promises; 0 where none is declared.
+        max_on_ms: How long it may say that the same people are there; 0 for ever.
+        flip: Of a line: "in" leads out of the space.
+        reset_at: Of a line: minute of the day at which the balance begins anew.
     """
 
     source: str
@@ -114,6 +134,9 @@ class Binding(NamedTuple):
     kind: ReadingKind
     hold_ms: int
     interval_ms: int
+    max_on_ms: int = 0
+    flip: bool = False
+    reset_at: int = RESET_AT
 
 
 class Map(NamedTuple):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 import redis
 
+from engine.errors import StoreAway
 from engine.ingest.formats import FORMATS
 from engine.model import Identity, Person, ReadingKind
 from engine.source import Source
@@ -153,4 +154,59 @@ async def test_who_gives_up_waiting_leaves_nothing_behind(
             await asyncio.wait_for(office.committer.flush(), 0.1)
     assert not office.committer._waiters  # noqa: SLF001 - what must not grow
     task.cancel()
+    await office.close()
+
+
+async def test_what_is_no_longer_bound_is_forgotten_and_what_is_bound_anew_written(
+    redis_locations: Server, redis_registry: Server, server_clock: Callable[[], int]
+) -> None:
+    office = Office(redis_locations.url, redis_registry.url, server_clock)
+    tenant = with_a_desk(office)
+    space = tenant.plan.space_by_id["hq-1-hopper"]
+    task = asyncio.create_task(office.committer.run())
+    tenant.dirty.update({0})
+    await asyncio.wait_for(office.committer.flush(), 5)
+    door = Binding("own", "door", "", space, ReadingKind.FLOW_DELTA, 0, 0)
+    tenant.bind([door])
+    await asyncio.wait_for(office.committer.flush(), 5)
+    rows = await office.locations.load_channels(TENANT)
+    assert set(rows) == {b"own/flow/door", b"own/counter/hq-1-hopper/in/door"}
+    assert not tenant.unbound
+    task.cancel()
+    await office.close()
+
+
+async def test_rows_that_an_earlier_process_left_of_other_channels_are_forgotten(
+    redis_locations: Server, redis_registry: Server, server_clock: Callable[[], int]
+) -> None:
+    office = Office(redis_locations.url, redis_registry.url, server_clock)
+    tenant = with_a_desk(office)
+    keys = [b"own/presence/desk-1", b"own/presence/gone"]
+    await office.locations.save_channels(TENANT, keys, bytes(80))
+    assert tenant.restore(await office.locations.load_channels(TENANT)) == 1
+    task = asyncio.create_task(office.committer.run())
+    await asyncio.wait_for(office.committer.flush(), 5)
+    assert list(await office.locations.load_channels(TENANT)) == keys[:1]
+    task.cancel()
+    await office.close()
+
+
+async def test_numbers_of_channels_that_changed_during_a_write_are_not_given_back(
+    redis_locations: Server, redis_registry: Server, server_clock: Callable[[], int]
+) -> None:
+    office = Office(redis_locations.url, redis_registry.url, server_clock)
+    tenant = with_a_desk(office)
+    tenant.dirty.update({0})
+
+    async def fails(*_: object) -> None:
+        tenant.bind([])
+        raise StoreAway("away")
+
+    commit, office.locations.commit = office.locations.commit, fails  # type: ignore[method-assign,assignment]
+    with pytest.raises(StoreAway):
+        await office.committer._round()  # noqa: SLF001 - a round that fails
+    assert tenant.dirty == set()
+    office.locations.commit = commit  # type: ignore[method-assign]
+    await office.committer._round()  # noqa: SLF001
+    assert not tenant.unbound
     await office.close()

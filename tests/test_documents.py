@@ -24,6 +24,7 @@ from engine.query.levels import Levels
 from engine.query.live import LiveEvents
 from engine.query.me import Me
 from engine.query.schema import Schema
+from engine.query.sources import Sources
 from engine.query.spaces import Spaces
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
@@ -66,6 +67,7 @@ def described() -> set[tuple[str, str]]:
         ),
         Me(access=nothing, consent=nothing),
         Ingest(webhooks=[], intake=nothing, **clock),
+        Sources(listed=nothing, reload=nothing, may_see=nothing),
         ops.Operations(
             missing=dict, metrics=Metrics(version="0"), version="0", **clock
         ),
@@ -80,7 +82,9 @@ def described() -> set[tuple[str, str]]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", ["demo", "run", "check", "replay", "simulate"])
+@pytest.mark.parametrize(
+    "command", ["demo", "run", "check", "replay", "simulate", "sources"]
+)
 def test_every_command_has_a_help_with_an_example(command: str) -> None:
     assert f"livefloor {command}" in README or f"make {command}" in README
     found = subprocess.run(  # noqa: S603 - our own

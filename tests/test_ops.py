@@ -65,7 +65,7 @@ def test_it_is_ready_when_nothing_is_missing(client: TestClient[Litestar]) -> No
     response = client.get("/readyz")
 
     assert response.status_code == 200
-    assert response.json() == {"ready": True, "missing": []}
+    assert response.json() == {"ready": True, "missing": [], "refused": []}
     assert "engine_ready 1.0" in client.get("/metrics").text
 
 
@@ -84,6 +84,7 @@ def test_it_is_not_ready_while_a_dependency_is_away_and_says_since_when(
             {"name": "broker main", "since_ms": clock() + 1_000, "for_s": 0},
             {"name": "registry", "since_ms": clock() - 5_000, "for_s": 5},
         ],
+        "refused": [],
     }
     assert "engine_ready 0.0" in client.get("/metrics").text
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.ingest.formats import FORMATS
+from engine.ingest.formats import FORMATS, Format
 from engine.ingest.routing import Routes
-from engine.model import Person, ReadingKind, State
+from engine.model import Outcome, Person, Reading, ReadingKind, State
 from engine.pipeline import Pipeline
 from engine.source import Route, Source
 from engine.space import AccessPoint, Binding, Map
@@ -255,6 +255,32 @@ def test_a_retained_record_about_a_person_is_refused_whoever_it_is() -> None:
     assert not site.moves()
 
 
+def test_what_is_bound_to_no_space_is_noted_for_the_operator() -> None:
+    site = Site()
+    site.run(
+        Message("zigbee2mqtt/hall/new", b'{"occupancy":true}'),
+        Message("zigbee2mqtt/seat", b'{"presence":true}'),
+        Message("zigbee2mqtt/hall/new", b'{"occupancy":7}'),
+    )
+    strays = site.z2m.tally.strays
+    assert list(strays.unbound) == [("hall/new", "")]
+    assert site.z2m.tally.heard_ms == NOW
+    assert [reason for reason, _ in strays.letters] == ["malformed", "unknown_name"]
+
+
+def test_an_unknown_access_point_is_noted_of_people_who_share_alone() -> None:
+    site = Site()
+    site.tenant.consent.grant(ADA)
+    site.send(
+        {"login": "eve", "ap": "ap-8"},
+        {"login": "ada", "ap": "AP-9"},
+        {"login": "ada", "ap": "ap-1"},
+    )
+    strays = site.own.tally.strays
+    assert list(strays.access_points) == ["ap-9"]
+    assert list(strays.letters) == [("unknown_name", "")]
+
+
 def test_a_message_that_nobody_wants_is_counted() -> None:
     site = Site()
     site.run(Message("other/topic", b"{}"))
@@ -277,6 +303,128 @@ def test_a_forgotten_person_leaves_nothing_that_waits() -> None:
     assert [move.subject for move in site.moves()] == ["s-bob"]
     site.tenant.presence.tell_all()
     assert [move.subject for move in site.moves()] == ["s-bob"]
+
+
+class Counted:
+    """A format of readings that a test makes itself."""
+
+    def __init__(self) -> None:
+        plan = small_plan()
+        self.plan = plan
+        hopper = plan.space_by_id["hq-1-hopper"]
+        self.tenant = Tenant(
+            "acme",
+            plan,
+            bindings=[
+                Binding("door", "cam", "1", hopper, ReadingKind.FLOW_DELTA, 0, 0),
+                Binding("door", "cam", "", hopper, ReadingKind.PRESENCE, 0, 60_000),
+                Binding("door", "cam", "2", hopper, ReadingKind.CONTACT, 0, 0),
+            ],
+        )
+        self.said: list[Reading] = []
+        form = Format("any", max_bytes=9, read=lambda *_: [self.said])
+        self.source = Source(name="door", tenant=self.tenant, form=form)
+        self.pipeline = Pipeline(lambda *_: None)
+
+    def say(self, *said: Reading, now_ms: int = NOW, retain: bool = False) -> None:
+        self.said = list(said)
+        route = {Route(self.source): [Message("", b"", retain)]}
+        assert self.pipeline.run(route, now_ms) is None
+
+    def seen(self, now_ms: int = NOW) -> tuple[State, int]:
+        o, hopper = self.tenant.occupancy, self.plan.space_by_id["hq-1-hopper"]
+        o.tick(now_ms)
+        return State(int(o.state[hopper])), int(o.count[hopper])
+
+
+def flow(came: int, went: int, at: int = NOW) -> Reading:
+    return Reading("cam", ReadingKind.FLOW_DELTA, came, at, "1", out=went)
+
+
+def test_who_crosses_a_line_is_counted_and_stored_with_the_line() -> None:
+    site = Counted()
+    site.say(flow(3, 1), flow(1, 0, NOW + 1), now_ms=NOW + 1)
+    assert site.seen(NOW + 1) == (State.OCCUPIED, 3)
+    assert site.tenant.dirty == {0, 3}
+    assert site.tenant.channels.keys([0, 3]) == [
+        "door/flow/cam#1",
+        "door/counter/hq-1-hopper/in/cam#1",
+    ]
+    assert site.source.tally.by_outcome[Outcome.APPLIED] == 2
+
+
+def test_what_the_broker_replays_of_a_line_has_no_effect() -> None:
+    site = Counted()
+    site.say(flow(3, 1), retain=True)
+    assert site.seen()[0] is State.UNKNOWN
+    assert not site.tenant.dirty
+
+
+def test_an_implausible_flow_is_counted_and_its_sender_not_told() -> None:
+    site = Counted()
+    site.say(flow(1_000_000, 0))
+    assert site.source.tally.by_reason == {"implausible": 1}
+    assert site.seen()[0] is State.UNKNOWN
+
+
+@pytest.mark.parametrize("kind", [ReadingKind.CONTACT, ReadingKind.ENV])
+def test_a_door_and_the_air_show_that_the_device_lives_and_no_more(
+    kind: ReadingKind,
+) -> None:
+    site = Counted()
+    site.say(Reading("cam", ReadingKind.PRESENCE, 1, NOW))
+    later = NOW + 11 * 60_000
+    assert site.seen(later)[0] is State.UNKNOWN
+    site.say(Reading("cam", kind, 1, later, "2"), now_ms=later, retain=True)
+    assert site.seen(later)[0] is State.UNKNOWN
+    site.say(Reading("cam", kind, 1, later, "2"), now_ms=later)
+    assert site.seen(later)[0] is State.OCCUPIED
+
+
+def test_a_faulty_device_makes_its_space_unknown_and_not_offline() -> None:
+    site = Counted()
+    health = Reading("cam", ReadingKind.HEALTH, -1, NOW)
+    site.say(flow(3, 0), Reading("cam", ReadingKind.PRESENCE, 1, NOW), health)
+    assert site.seen()[0] is State.UNKNOWN
+    off = Reading("cam", ReadingKind.HEALTH, 0, NOW + 1)
+    site.say(off, now_ms=NOW + 1)
+    assert site.seen(NOW + 1)[0] is State.OFFLINE
+    site.say(Reading("cam", ReadingKind.HEALTH, -1, NOW + 2), now_ms=NOW + 2)
+    assert site.seen(NOW + 2)[0] is State.UNKNOWN
+    site.say(Reading("cam", ReadingKind.PRESENCE, 1, NOW + 3), now_ms=NOW + 3)
+    assert site.seen(NOW + 3)[0] is State.OCCUPIED
+
+
+def test_channels_that_stay_keep_what_they_said_and_the_others_go() -> None:
+    site = Counted()
+    site.say(flow(3, 0), Reading("cam", ReadingKind.PRESENCE, 1, NOW))
+    tenant, dirty = site.tenant, site.tenant.dirty
+    hopper = site.plan.space_by_id["hq-1-hopper"]
+    tenant.bind(
+        [
+            Binding("door", "new", "", hopper, ReadingKind.COUNT, 0, 0),
+            Binding("door", "cam", "1", hopper, ReadingKind.FLOW_DELTA, 0, 0),
+        ]
+    )
+    site.source.bind()
+    assert site.seen() == (State.OCCUPIED, 3)
+    assert tenant.unbound == {b"door/presence/cam", b"door/contact/cam#2"}
+    assert tenant.dirty == {0, 1, 2}
+    assert tenant.dirty is not dirty
+    site.say(Reading("new", ReadingKind.COUNT, 7, NOW + 1), now_ms=NOW + 1)
+    assert site.seen(NOW + 1) == (State.OCCUPIED, 7)
+
+
+def test_a_line_that_now_leads_elsewhere_begins_anew() -> None:
+    site = Counted()
+    site.say(flow(3, 0))
+    space = site.plan.space_by_id
+    for name, flip in (("hq-1-lovelace", False), ("hq-1-hopper", True)):
+        kind = ReadingKind.FLOW_DELTA
+        line = Binding("door", "cam", "1", space[name], kind, 0, 0, flip=flip)
+        site.tenant.bind([line])
+        site.tenant.occupancy.tick(NOW)
+        assert site.tenant.occupancy.state[space[name]] == State.UNKNOWN
 
 
 def test_a_channel_has_one_name_in_the_store() -> None:
@@ -333,6 +481,9 @@ def test_what_strangers_do_changes_nothing_but_their_number(
             tenant.occupancy.state.tolist(),
             site.own.tally.by_outcome,
             site.own.tally.by_reason,
+            site.own.tally.strays.letters,
+            site.own.tally.strays.unbound,
+            site.own.tally.strays.access_points,
             tenant.consent.rows,
         )
 

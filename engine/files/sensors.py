@@ -1,49 +1,44 @@
-"""The sensors, as CSV: `source,device,channel,space,kind,hold_s,interval_s`."""
+"""The sensors, as CSV: `source,device,channel,space,kind,…`, a row a channel."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from engine.files.policies import Policies
 from engine.files.remark import Remark, Remarks
 from engine.files.table import rows
-from engine.model import ReadingKind
-from engine.space import Binding, Kind
+from engine.space import BOUND_AS, Binding
 
 if TYPE_CHECKING:
     from engine.files.table import Row
     from engine.space import Plan
 
-_KINDS = {
-    "presence": ReadingKind.PRESENCE,
-    "motion": ReadingKind.MOTION,
-    "count": ReadingKind.COUNT,
-}
+_FLIPS = {"": False, "in": False, "out": True}
 
 
 def read(
     data: bytes,
     name: str,
     plan: Plan,
-    *,
-    room_hold_ms: int = 300_000,
-    desk_hold_ms: int = 720_000,
+    policies: Policies | None = None,
 ) -> tuple[list[Binding], list[Remark]]:
     """Return what each sensor channel watches, and what was passed by.
 
-    Motion without a hold of its own gets the usual one: five minutes in a room, twelve
-    at a desk (a PIR is blind to someone who types).
+    What a row does not say, the policies do.
 
     Raises:
         ConfigError: With file and line, where a row does not fit.
     """
     remarks = Remarks(name)
+    policies = policies or Policies()
+    reset_by_space: dict[int, tuple[int, str]] = {}
     found: list[Binding] = []
     where_by_channel: dict[tuple[str, str, str, str], str] = {}
     for row in rows(
         data,
         name,
         needed=["source", "device", "space", "kind"],
-        optional=["channel", "hold_s", "interval_s"],
+        optional=["channel", "hold_s", "interval_s", "max_on_s", "direction"],
         remarks=remarks,
     ):
         source, device, channel, kind = key = _channel(row)
@@ -54,18 +49,36 @@ def read(
             )
         where_by_channel[key] = row.where
         space = row.space(plan)
-        is_desk = plan.spaces[space].kind is Kind.DESK
-        if kind not in _KINDS:
-            raise row.refused(f"kind must be one of {', '.join(_KINDS)}")
+        if kind not in BOUND_AS:
+            raise row.refused(f"kind must be one of {', '.join(BOUND_AS)}")
+        direction = row.cells["direction"]
+        if direction not in _FLIPS or (direction and kind != "flow"):
+            raise row.refused(
+                "direction is of a flow alone: in, or out where the counter's in leads "
+                "out of the space"
+            )
+        terms = policies.terms(
+            kind=kind, space=plan.spaces[space].kind, source=source, device=device
+        )
+        if kind == "flow":
+            at, where = reset_by_space.setdefault(space, (terms.reset_at, row.where))
+            if at != terms.reset_at:
+                raise row.refused(
+                    f"the policies give this line another reset_at than {where}; the "
+                    "lines of a space have one"
+                )
         found.append(
             Binding(
                 source,
                 device,
                 channel,
                 space,
-                _KINDS[kind],
-                row.duration_ms("hold_s", desk_hold_ms if is_desk else room_hold_ms),
-                row.duration_ms("interval_s", 0),
+                BOUND_AS[kind],
+                row.duration_ms("hold_s", terms.hold_ms),
+                row.duration_ms("interval_s", terms.interval_ms),
+                row.duration_ms("max_on_s", terms.max_on_ms),
+                flip=_FLIPS[direction],
+                reset_at=terms.reset_at,
             )
         )
     return found, remarks.all()

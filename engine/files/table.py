@@ -93,16 +93,35 @@ def rows(
         remarks: Hears of every other column.
 
     Raises:
-        ConfigError: It is not UTF-8, or a column is missing.
+        ConfigError: It is not UTF-8 or not CSV, or a column is missing.
     """
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise ConfigError(f"{name}: save the file as UTF-8") from None
     reader = csv.DictReader(text.splitlines(), restval="")
+    try:
+        _check_header(reader.fieldnames or (), name, needed, optional, remarks)
+        for row in reader:
+            cells = {one: (row.get(one) or "").strip() for one in (*needed, *optional)}
+            yield Row(f"{name}, line {reader.line_num}", cells)
+    except csv.Error:
+        line = reader.line_num + 1
+        raise ConfigError(
+            f"{name}, line {line}: not CSV: is a quote not closed?"
+        ) from None
+
+
+def _check_header(
+    found: Sequence[str],
+    name: str,
+    needed: Sequence[str],
+    optional: Sequence[str],
+    remarks: Remarks,
+) -> None:
+    """Refuse a header without a column that is needed; remark on those not known."""
     columns = (*needed, *optional)
     header = ",".join(columns)
-    found = reader.fieldnames or ()
     for column in needed:
         if column not in found:
             raise ConfigError(
@@ -112,6 +131,3 @@ def rows(
         if column not in columns:
             what = f"column {column!r} is not read"
             remarks.add(what, "line 1", instead=f"the header is {header}")
-    for row in reader:
-        cells = {column: (row.get(column) or "").strip() for column in columns}
-        yield Row(f"{name}, line {reader.line_num}", cells)

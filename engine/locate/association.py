@@ -21,13 +21,21 @@ class Association:
     """
 
     def __init__(self, access_points: Mapping[str, AccessPoint]) -> None:
-        self.names = list(access_points)
-        place_by_ap = {
-            ap: Placement(row, space, confidence)
-            for row, (ap, (space, confidence)) in enumerate(access_points.items())
+        self.names: list[str] = []
+        self._row_by_ap: dict[str, int] = {}
+        self.replace(access_points)
+
+    def replace(self, access_points: Mapping[str, AccessPoint]) -> None:
+        """Know these access points alone; each that was ever known keeps its row."""
+        for ap in access_points:
+            if self._row_by_ap.setdefault(ap, len(self.names)) == len(self.names):
+                self.names.append(ap)
+        self._place_by_ap = {
+            ap: Placement(self._row_by_ap[ap], space, confidence)
+            for ap, (space, confidence) in access_points.items()
         }
-        self.find = place_by_ap.get
+        self.find = self._place_by_ap.get
 
     def __len__(self) -> int:
         """Return how many access points are known."""
-        return len(self.names)
+        return len(self._place_by_ap)

@@ -42,10 +42,21 @@ class Locator:
         maps: Iterable[Map] = (),
         reach: Reach | None = None,
     ) -> None:
-        association = Association(access_points)
-        self.names = association.names
-        self.find = association.find
-        self._coordinates = Coordinates(plan, maps, reach)
+        self._plan, self._reach = plan, reach
+        self._association = Association(access_points)
+        self.names = self._association.names
+        self._know(maps)
+
+    def replace(
+        self, access_points: Mapping[str, AccessPoint], maps: Iterable[Map]
+    ) -> None:
+        """Know these access points and maps alone; an access point keeps its row."""
+        self._association.replace(access_points)
+        self._know(maps)
+
+    def _know(self, maps: Iterable[Map]) -> None:
+        self.find = self._association.find
+        self._coordinates = Coordinates(self._plan, maps, self._reach)
         self.unknown_floors = self._coordinates.unknown
 
     def place(

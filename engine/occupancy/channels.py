@@ -11,10 +11,15 @@ Rules of this file:
 - A reading older than the channel's stale time when it arrives, as in a broker's
   backlog, counts as heard when it was observed: a flush of old messages must not make
   dead sensors look alive.
+- What says the same for ever is *stuck*. So it is kept since when: since the first
+  reading of the value, or the first after a silence in which the channel went stale.
+  (This is a function of the order of arrival, as what is late may have been a change.)
 - A *retained* reading is of unknown age: older than anything live, never a pulse, and
   it refreshes nothing. A channel never heard before is late from the start with it.
+- *Backfill* was measured while it could not be sent: late, whatever its time.
 - An *offline* mark is a reading that voids the value. *Online* again leaves it unknown
-  until the sensor speaks: what it said before may be long over.
+  until the sensor speaks: what it said before may be long over. *Faulty* voids it, too,
+  and shows that the device lives.
 """
 
 from __future__ import annotations
@@ -42,10 +47,12 @@ DEFAULT_INTERVAL_MS = 3_600_000
 """Where no interval is declared: an hour, a usual heartbeat of battery sensors."""
 HOLD_CEILING_MS = 12 * 3_600_000
 """Longest hold of motion; twice of it ends before the stale ceiling."""
+MAX_ON_CEILING_MIN = 2**16 - 1
+"""Longest time without a change that is not stuck: 45 days."""
 AHEAD_MS = 5_000
 """How far ahead a source's clock may be; more would shut out all later readings."""
-COUNT_CEILING = 2**19 - 1
-"""Largest count of one channel: more than a building holds, and it fits 19 bits."""
+COUNT_CEILING = 2**18 - 1
+"""Largest count of one channel: more than a building holds, and it fits 18 bits."""
 
 UNKNOWN = -1
 """Value of a channel that never spoke, or that says it does not know."""
@@ -59,18 +66,28 @@ ROW = np.dtype(
         ("evidence_ms", "<i8"),
         ("heard_ms", "<i8"),
         ("online_ms", "<i8"),
+        ("turned_s", "<u4"),
     ]
 )
-"""A channel as it is stored: 36 bytes; rows of another length are another version."""
+"""A channel as it is stored: 40 bytes; rows of another length are another version."""
 
-_KINDS = (ReadingKind.MOTION, ReadingKind.PRESENCE, ReadingKind.COUNT)
-"""Order of the slots; motion first, so that only it needs a hold."""
+_KINDS = (
+    ReadingKind.MOTION,
+    ReadingKind.PRESENCE,
+    ReadingKind.COUNT,
+    ReadingKind.CONTACT,
+    ReadingKind.FLOW_DELTA,
+)
+"""Order of the slots; motion first, so that only it needs a hold. A line is of one
+kind, whichever of the two flows it reports; `lines` keeps what it counted."""
 _NEVER = -(2**63)
 _RETAINED = 2**62
 """Taken off the time of a retained reading, so that it is older than anything live."""
 _OLDEST = {"order_ms": _NEVER, "evidence_ms": -(2**61), "heard_ms": 0, "online_ms": 0}
 _RETAINED_FLAG = int(ReadingFlag.RETAINED)
 _CACHED_FLAG = int(ReadingFlag.CACHED)
+_BACKFILL_FLAG = int(ReadingFlag.BACKFILL)
+_NO_PULSE = _CACHED_FLAG | _BACKFILL_FLAG
 """A member looked up through its class costs 0.15 µs, a module's name 0.02."""
 FEW = 256
 """Up to so many readings a loop costs less than the numpy calls of a batch."""
@@ -96,6 +113,7 @@ class Channels:
     """The state of all channels of a tenant, sorted by kind and then by space.
 
     Attributes:
+        slot: int32[n], slot of each channel.
         kind_slots: For each kind, the range of its slots; motion first.
         space: int32[n], space of each slot; ascending within a kind.
         late_ms: int32[n], silence after which a channel is late.
@@ -107,6 +125,8 @@ class Channels:
             last real report of others, 0 for none, negated time of receipt: retained.
         heard_ms: int64[n], when we last heard of the channel, by our clock; 0 never.
         online_ms: int64[n], when the device last said that it is online.
+        turned_s: uint32[n], since when it says the same; seconds since 1970, 0 never.
+        max_on_min: uint16[n], minutes after which it is stuck; 0 never.
     """
 
     def __init__(  # noqa: PLR0913 - the columns of a table
@@ -116,17 +136,20 @@ class Channels:
         space: npt.NDArray[np.int32],
         hold_ms: npt.NDArray[np.int64],
         interval_ms: npt.NDArray[np.int64],
+        max_on_ms: npt.NDArray[np.int64],
         stale_floor_ms: int,
         default_interval_ms: int,
     ) -> None:
         n = len(kind)
         if not np.isin(kind, _KINDS).all():
-            message = "a channel is of kind motion, presence or count"
+            message = "a channel is of kind motion, presence, count, contact or flow"
             raise ValueError(message)
-        rank = np.array(_KINDS).argsort()[kind - 1]
+        rank_by_kind = np.zeros(max(_KINDS) + 1, np.intp)
+        rank_by_kind[list(_KINDS)] = range(len(_KINDS))
+        rank = rank_by_kind[kind]
         order = np.lexsort((space, rank))
-        self._slot = np.empty(n, np.int32)
-        self._slot[order] = np.arange(n, dtype=np.int32)
+        self.slot = np.empty(n, np.int32)
+        self.slot[order] = np.arange(n, dtype=np.int32)
         ends = np.searchsorted(rank[order], range(len(_KINDS) + 1)).tolist()
         self.kind_slots = {
             sort: range(*ends[i : i + 2]) for i, sort in enumerate(_KINDS)
@@ -144,17 +167,24 @@ class Channels:
         self.evidence_ms = np.zeros(n, np.int64)
         self.heard_ms = np.zeros(n, np.int64)
         self.online_ms = np.zeros(n, np.int64)
+        self.turned_s = np.zeros(n, np.uint32)
+        minutes = max_on_ms[order] // 60_000
+        self.max_on_min = minutes.clip(0, MAX_ON_CEILING_MIN).astype(np.uint16)
         self._stamp = np.empty(n, np.int32)
         # One item of a memoryview costs half of what an array's does.
-        self._slots = self._slot.data
+        self._slots = self.slot.data
         self._views = (
             self.stale_ms.data,
             self.value.data,
             self.order_ms.data,
             self.evidence_ms.data,
             self.heard_ms.data,
-            self.online_ms.data,
+            self.turned_s.data,
         )
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self.slot)
 
     @property
     def nbytes(self) -> int:
@@ -198,7 +228,7 @@ class Channels:
     ) -> Applied:
         slots = self._slots
         motions = self._motions
-        stale_ms, known, order_ms, evidence_ms, heard_ms, _ = self._views
+        stale_ms, known, order_ms, evidence_ms, heard_ms, turned_s = self._views
         applied = late = 0
         changed: dict[int, None] = {}
         newest = now_ms + AHEAD_MS
@@ -219,7 +249,9 @@ class Channels:
             order = order_ms[slot]
             if flag & _RETAINED_FLAG:
                 at -= _RETAINED  # noqa: PLW2901
-                if motion or at < order or (at == order and value == known[slot]):
+                if motion or flag & _BACKFILL_FLAG or at < order:
+                    continue
+                if at == order and value == known[slot]:
                     continue
                 known[slot] = value
                 order_ms[slot] = at
@@ -231,15 +263,16 @@ class Channels:
             heard = now_ms if now_ms - at <= stale_ms[slot] else at
             if heard > heard_ms[slot]:  # noqa: PLR1730 - see above
                 heard_ms[slot] = heard
-            repeat = flag & _CACHED_FLAG
-            if at < order:
+            repeat = flag & _NO_PULSE
+            if at < order or flag & _BACKFILL_FLAG:
                 late += 1
             else:
                 equal = value == known[slot]
                 repeat = repeat and equal
                 order_ms[slot] = at
-                if not equal:
+                if not equal or at - order > stale_ms[slot]:
                     known[slot] = value
+                    turned_s[slot] = at // 1000
                 if not (repeat or (equal and at == order)):
                     applied += 1
                     if not motion:
@@ -249,7 +282,7 @@ class Channels:
         duplicate = len(channels) - applied - late
         return Applied(applied, duplicate, late, np.array([*changed], np.int32))
 
-    def _apply_many(
+    def _apply_many(  # noqa: PLR0915 - the same rules, a statement each
         self,
         channel: npt.NDArray[np.int32],
         value: npt.NDArray[np.int64],
@@ -257,8 +290,10 @@ class Channels:
         flag: npt.NDArray[np.uint8] | None,
         now_ms: int,
     ) -> Applied:
+        if flag is not None and (flag & _BACKFILL_FLAG).any():
+            return self._apply_backfilled(channel, value, at, flag, now_ms)
         total = len(channel)
-        slot = self._slot[channel]
+        slot = self.slot[channel]
         motion = slot < self._motions
         if flag is not None:
             keep = ~(motion & (flag & ReadingFlag.RETAINED != 0))
@@ -289,6 +324,10 @@ class Channels:
             pulse &= ~(cached & (equal | late))
         # Assigning to an index several times leaves the last value, which is the
         # newest one here: the rows of a slot that are not late ascend in time.
+        # What is retained is of a time below 0.
+        long = at - np.maximum(order, 0) > self.stale_ms[slot]
+        turned = ~late & (at > 0) & (long | ~equal)
+        self.turned_s[slot[turned]] = at[turned] // 1000
         self.value[slot[~late]] = value[~late]
         self.order_ms[slot[~late]] = at[~late]
         report = news & ~motion if live is None else news & ~motion & live
@@ -304,10 +343,46 @@ class Channels:
             slot, at = slot[live], at[live]
         heard = np.where(now_ms - at <= self.stale_ms[slot], now_ms, at)
         np.maximum.at(self.heard_ms, slot, heard)
-        applied, lates = int(np.count_nonzero(news)), int(np.count_nonzero(late))
         if not distinct:
             channel = channel[np.flatnonzero(np.diff(channel, prepend=-1))]
+        applied, lates = int(np.count_nonzero(news)), int(np.count_nonzero(late))
         return Applied(applied, total - applied - lates, lates, channel)
+
+    def _apply_backfilled(
+        self,
+        channel: npt.NDArray[np.int32],
+        value: npt.NDArray[np.int64],
+        at: npt.NDArray[np.int64],
+        flag: npt.NDArray[np.uint8],
+        now_ms: int,
+    ) -> Applied:
+        """Apply a batch with backfill in it: the rest, then the life that it shows."""
+        old = flag & _BACKFILL_FLAG != 0
+        applied, duplicate, late, changed = self._apply_many(
+            channel[~old], value[~old], at[~old], flag[~old], now_ms
+        )
+        heard = old & (flag & _RETAINED_FLAG == 0)
+        channel, at = channel[heard], at[heard]
+        slot = self.slot[channel]
+        at = np.where(now_ms - at <= self.stale_ms[slot], now_ms, at)
+        np.maximum.at(self.heard_ms, slot, at)
+        duplicate += int(np.count_nonzero(old)) - len(channel)
+        changed = np.union1d(changed, channel).astype(np.int32)
+        return Applied(applied, duplicate, late + len(channel), changed)
+
+    def hear(self, slot: int, at: int, now_ms: int) -> bool:
+        """Note that a slot was heard of; return whether that is news."""
+        heard_ms = self.heard_ms
+        heard = now_ms if now_ms - at <= self.stale_ms[slot] else at
+        news = bool(heard > heard_ms[slot])
+        if news:
+            heard_ms[slot] = heard
+        return news
+
+    def speak(self, slot: int, at: int) -> None:
+        """Note that the line in a slot said something at a time, its newest."""
+        self.value[slot] = 0
+        self.order_ms[slot] = self.evidence_ms[slot] = at
 
     def set_online(
         self,
@@ -318,11 +393,11 @@ class Channels:
         *,
         retained: bool = False,
     ) -> npt.NDArray[np.int32]:
-        """Take in that a device is online or offline.
+        """Take in that a device is online, offline or faulty.
 
         Args:
             channels: All channels of the device.
-            online: 1 online, 0 offline, as the device or its last will says.
+            online: 1 online, 0 offline, as the device or its last will says; -1 faulty.
             observed_ms: When, by the source's clock.
             now_ms: Our clock.
             retained: Replayed by the broker: "online" is no sign of life then.
@@ -332,70 +407,72 @@ class Channels:
         """
         # One by one: a device has few channels, and arrays cost twenty times as much.
         at = min(max(observed_ms, 1), now_ms + AHEAD_MS)
-        changed = [
-            channel
-            for channel in channels
-            if (
-                self._came_on(self._slots[channel], at, now_ms, retained=retained)
-                if online
-                else self._went_off(self._slots[channel], at)
-            )
-        ]
+        changed = []
+        for channel in channels:
+            slot = self._slots[channel]
+            news = False
+            if online > 0:
+                news = self._came_on(slot, at, now_ms, retained=retained)
+            else:
+                news = self._void(slot, at, UNKNOWN if online else OFFLINE)
+                if online and not retained:
+                    news |= self.hear(slot, at, now_ms)
+            if news:
+                changed.append(channel)
         return np.array(changed, np.int32)
 
     def _came_on(self, slot: int, at: int, now_ms: int, *, retained: bool) -> bool:
         """Return whether it is news that the device of a slot was online at a time."""
-        stale_ms, _, _, _, heard_ms, online_ms = self._views
-        news = at > online_ms[slot]
+        news = bool(at > self.online_ms[slot])
         if news:
-            online_ms[slot] = at
+            self.online_ms[slot] = at
         if not retained:
-            heard = now_ms if now_ms - at <= stale_ms[slot] else at
-            if heard > heard_ms[slot]:
-                heard_ms[slot] = heard
-                news = True
+            news |= self.hear(slot, at, now_ms)
         return news
 
-    def _went_off(self, slot: int, at: int) -> bool:
-        """Return whether it is news that the device of a slot was offline at a time."""
+    def _void(self, slot: int, at: int, void: int) -> bool:
+        """Return whether it is news that a slot had no value at a time."""
         _, value, order_ms, evidence_ms, _, _ = self._views
         if at < order_ms[slot]:
             return False
-        news = at > order_ms[slot] or value[slot] != OFFLINE
-        value[slot] = OFFLINE
+        news = at > order_ms[slot] or value[slot] != void
+        value[slot] = void
         order_ms[slot] = at
         if slot >= self._motions and evidence_ms[slot] != at:
             evidence_ms[slot] = at
             news = True
         return news
 
+    def stuck(self, slots: npt.NDArray[np.intp], now_ms: int) -> npt.NDArray[np.bool_]:
+        """Return which slots have said for too long that the same people are there."""
+        most_s = self.max_on_min[slots].astype(np.int64) * 60
+        turned_s = self.turned_s[slots].astype(np.int64)
+        stuck = (most_s > 0) & (turned_s > 0) & (self.value[slots] > 0)
+        return stuck & (now_ms // 1000 - turned_s > most_s)
+
     def rewind(self, now_ms: int) -> None:
         """Bring times of the future back to now: our clock was stepped back."""
         for times in (self.order_ms, self.evidence_ms, self.heard_ms, self.online_ms):
             np.minimum(times, now_ms, out=times)
+        np.minimum(self.turned_s, np.uint32(now_ms // 1000), out=self.turned_s)
 
     def export(self, channels: npt.NDArray[np.int32]) -> bytes:
         """Return the rows of some channels, `ROW.itemsize` bytes each, in their order.
 
         They hold times, a value, and nothing that names anything.
         """
-        return self._rows(self._slot[channels]).tobytes()
+        return self._rows(self.slot[channels]).tobytes()
 
     def restore(self, channels: npt.NDArray[np.int32], rows: bytes) -> int:
         """Put back what `export` gave; whatever is stored is clipped to what can be.
 
         Returns:
             The newest time in the rows, 0 where there is none.
-
-        Raises:
-            ValueError: `rows` is not `ROW.itemsize` bytes for each channel.
         """
-        if len(rows) != len(channels) * ROW.itemsize:
-            message = f"a stored channel has {ROW.itemsize} bytes; forget the others"
-            raise ValueError(message)
         table = np.frombuffer(rows, ROW)
-        slots = self._slot[channels]
+        slots = self.slot[channels]
         self.value[slots] = np.clip(table["value"], OFFLINE, COUNT_CEILING)
+        self.turned_s[slots] = table["turned_s"]
         newest = 0
         for name, oldest in _OLDEST.items():
             getattr(self, name)[slots] = np.maximum(table[name], oldest)

@@ -3,15 +3,17 @@
 Each channel is judged into a *key*, an int32 of four fields, made so that the largest
 key among the channels of a space is what the space's own evidence says:
 
-- rank (from bit 28): 3 count, 2 presence, 1 motion; 3 more while the channel is fresh;
-- certainty (bits 26, 27): 2 occupied, 1 likely, 0 free;
-- confidence in percent (bits 19 to 25);
-- people (bits 0 to 18), where the channel counts.
+- rank (from bit 27): 4 count, 3 the balance of lines, 2 presence, 1 motion; 4 more
+  while the channel is fresh;
+- certainty (bits 25, 26): 2 occupied, 1 likely, 0 free;
+- confidence in percent (bits 18 to 24);
+- people (bits 0 to 17), where the channel counts.
 
 Rank 0 is a channel that says nothing; the whole key is then `UNHEARD` or `OFF`.
 
 Fresh channels are judged by one table look-up per kind; the few that are late, stale,
-off or decaying are gathered and looked at closer.
+off or decaying are gathered and looked at closer. The lines of a space are judged
+together: their balance is worth as much as the line that is heard of least.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from engine.occupancy.channels import Channels
+    from engine.occupancy.lines import Lines
 
 NOTHING = 0
 """Key of a space without a channel."""
@@ -35,27 +38,42 @@ OFF = 1
 UNHEARD = 2
 """Key of a channel that is stale, was never heard, or does not know."""
 
-RANK_SHIFT = 28
-CERTAINTY_SHIFT = 26
-CONFIDENCE_SHIFT = 19
+RANK_SHIFT = 27
+CERTAINTY_SHIFT = 25
+CONFIDENCE_SHIFT = 18
 PEOPLE_MASK = 2**CONFIDENCE_SHIFT - 1
 CONFIDENCE_MASK = 127
 CERTAINTY_MASK = 3
 
-RANK = {ReadingKind.MOTION: 1, ReadingKind.PRESENCE: 2, ReadingKind.COUNT: 3}
+RANK = {
+    ReadingKind.MOTION: 1,
+    ReadingKind.PRESENCE: 2,
+    ReadingKind.FLOW_DELTA: 3,
+    ReadingKind.COUNT: 4,
+}
 """Who is believed where channels disagree (an area count sees most)."""
-FRESH = 3
+FRESH = 4
 """Added to the rank of a fresh channel: any fresh one beats any late one."""
+COUNTS = np.isin(
+    np.arange(2 * FRESH + 1) % FRESH,
+    [RANK[kind] % FRESH for kind in (ReadingKind.COUNT, ReadingKind.FLOW_DELTA)],
+)
+"""By rank: whether it tells a number of people. (Of rank 0 nothing is asked.)"""
 CONFIDENCE = {
     ReadingKind.MOTION: 80,
     ReadingKind.PRESENCE: 90,
+    ReadingKind.FLOW_DELTA: 85,
     ReadingKind.COUNT: 95,
 }
 """Percent for a fresh channel; what is late or decaying falls from here."""
 DISPUTED = 50
-"""Percent where motion contradicts a count of 0: the camera may have a blind spot."""
+"""Percent where motion contradicts a count of 0, as the camera may have a blind spot,
+and of a balance that began at a number nobody knows."""
 STEP = 10
 """Decay shows in steps of so many percent: a few changes rather than a stream."""
+
+FLOW = ReadingKind.FLOW_DELTA
+"""Of a line, whichever of the two flows it reports."""
 
 _CHUNK = 8_192
 """Channels judged at a time: the scratch arrays stay in the processor's cache."""
@@ -86,16 +104,18 @@ class Evidence:
         since_ms: int64[spaces], 0 where there is no evidence.
     """
 
-    def __init__(self, channels: Channels, spaces: int) -> None:
+    def __init__(self, channels: Channels, lines: Lines, spaces: int) -> None:
         self._channels = channels
+        self._lines = lines
         self._chunks = [
             chunk
-            for kind, slots in channels.kind_slots.items()
-            for chunk in _chunks(kind, slots, channels.space)
+            for kind in (ReadingKind.MOTION, ReadingKind.PRESENCE, ReadingKind.COUNT)
+            for chunk in _chunks(kind, channels.kind_slots[kind], channels.space)
         ]
         self.key = np.empty(spaces, np.int32)
         self.since_ms = np.empty(spaces, np.int64)
         self._moved = np.zeros(spaces, np.int32)
+        self._stuck = np.empty(0, np.intp)
         motion = channels.kind_slots[ReadingKind.MOTION]
         count = channels.kind_slots[ReadingKind.COUNT]
         self._mixed = np.intersect1d(
@@ -110,8 +130,35 @@ class Evidence:
         self._flag = np.empty(longest, np.bool_)
         self._other = np.empty(longest, np.bool_)
 
+    def suspect(self, now_ms: int) -> None:
+        """Look which channels are stuck: they say nothing until they change.
+
+        To be called about once a minute: between two calls a channel can get stuck
+        unseen, and one that changes is believed at once.
+        """
+        channels = self._channels
+        presence = channels.kind_slots[ReadingKind.PRESENCE]
+        count = channels.kind_slots[ReadingKind.COUNT]
+        # These two are neighbours. Motion ends by itself.
+        slots = np.arange(presence.start, count.stop)
+        self._stuck = slots[channels.stuck(slots, now_ms)]
+
     def judge(self, now_ms: int) -> None:
         """Bring `key` and `since_ms` to a time."""
+        self._judge_channels(now_ms)
+        if len(self._lines):
+            self._judge_lines(now_ms)
+
+    def shown(self, now_ms: int) -> npt.NDArray[np.bool_]:
+        """Return in which spaces channels show somebody, whatever their lines say.
+
+        What `judge` left is gone; it is to be called again.
+        """
+        self._judge_channels(now_ms)
+        certainty = self.key >> CERTAINTY_SHIFT & CERTAINTY_MASK
+        return (self.key >> RANK_SHIFT > 0) & (certainty > 0)
+
+    def _judge_channels(self, now_ms: int) -> None:
         self.key.fill(NOTHING)
         self.since_ms.fill(0)
         evidence_ms = self._channels.evidence_ms
@@ -134,10 +181,36 @@ class Evidence:
         mixed = self._mixed
         empty = self.key[mixed] >> CERTAINTY_SHIFT == _certain(ReadingKind.COUNT, 0)
         moved = self._moved[mixed] >> CERTAINTY_SHIFT == _certain(ReadingKind.MOTION, 2)
-        self.key[mixed[empty & moved]] = (
-            _certain(ReadingKind.MOTION, 1) << CERTAINTY_SHIFT
-            | DISPUTED << CONFIDENCE_SHIFT
-        )
+        self.key[mixed[empty & moved]] = _DISPUTED_KEY
+
+    def _judge_lines(self, now_ms: int) -> None:
+        """Let the balances of lines take part; motion and presence may dispute a 0."""
+        channels, lines = self._channels, self._lines
+        slots, first, spaces = channels.kind_slots[FLOW], lines.first, lines.spaces
+        rows = slice(slots.start, slots.stop)
+        value, late_ms = channels.value[rows], channels.late_ms[rows]
+        silent = now_ms - channels.heard_ms[rows]
+        off = (value == OFFLINE) & (channels.online_ms[rows] <= channels.order_ms[rows])
+        mute = (value < 0) | (silent > channels.stale_ms[rows])
+        fresh = np.logical_and.reduceat(silent <= late_ms, first)
+        fade = _falling(silent, late_ms, channels.stale_ms[rows])
+        people = lines.balance.astype(np.int32)
+        anchored = lines.anchored
+        percent = np.where(anchored, CONFIDENCE[FLOW], DISPUTED)
+        steps = np.ceil(np.minimum.reduceat(fade, first) * percent / STEP) * STEP
+        keys = steps.astype(np.int32).clip(STEP, percent) << CONFIDENCE_SHIFT | people
+        keys |= np.where(fresh, RANK[FLOW] + FRESH, RANK[FLOW]) << RANK_SHIFT
+        keys |= np.where(people > 0, fresh + 1, 0) << CERTAINTY_SHIFT
+        keys[np.logical_or.reduceat(mute, first) | ~(anchored | (people > 0))] = UNHEARD
+        keys[np.logical_and.reduceat(off, first)] = OFF
+        others = self.key[spaces]
+        seen = np.isin(others >> CERTAINTY_SHIFT, _SOMEBODY) | (others == _DISPUTED_KEY)
+        seen &= keys >> CERTAINTY_SHIFT == _certain(FLOW, 0)
+        keys = np.where(seen, _DISPUTED_KEY, np.maximum(others, keys))
+        self.key[spaces] = keys
+        newest = np.maximum.reduceat(channels.evidence_ms[rows], first)
+        newest = np.maximum(self.since_ms[spaces], newest)
+        self.since_ms[spaces] = np.minimum(newest, now_ms)
 
     def _judge_chunk(self, chunk: _Chunk, now_ms: int) -> npt.NDArray[np.int32]:
         """Return the keys of a chunk, in scratch memory."""
@@ -171,6 +244,9 @@ class Evidence:
         closer = np.flatnonzero(code == 0)
         if len(closer):
             keys[closer] = self._look_closer(kind, closer + start, now_ms)
+        if len(self._stuck):
+            here = self._stuck[(self._stuck >= start) & (self._stuck < stop)]
+            keys[here[channels.stuck(here, now_ms)] - start] = UNHEARD
         return keys
 
     def _look_closer(
@@ -242,6 +318,10 @@ def _certain(kind: ReadingKind, certainty: int) -> int:
     return (RANK[kind] + FRESH) << RANK_SHIFT - CERTAINTY_SHIFT | certainty
 
 
+_DISPUTED_KEY = (
+    _certain(ReadingKind.MOTION, 1) << CERTAINTY_SHIFT | DISPUTED << CONFIDENCE_SHIFT
+)
+_SOMEBODY = (_certain(ReadingKind.MOTION, 2), _certain(ReadingKind.PRESENCE, 2))
 _FRESH_KEYS = {
     kind: np.array(
         [

@@ -18,15 +18,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from engine.model import ReadingKind, State
+from engine.model import State
 from engine.occupancy.evidence import (
     CERTAINTY_MASK,
     CERTAINTY_SHIFT,
     CONFIDENCE_MASK,
     CONFIDENCE_SHIFT,
-    FRESH,
+    COUNTS,
     PEOPLE_MASK,
-    RANK,
     RANK_SHIFT,
 )
 
@@ -125,8 +124,7 @@ class Rollup:
         certainty = key >> CERTAINTY_SHIFT & CERTAINTY_MASK
         own = np.where(heard & self._desk, certainty > 0, -certainty.clip(0, 1))
         own = np.where(heard, own, -1)
-        counting = heard & (rank % FRESH == RANK[ReadingKind.COUNT] % FRESH)
-        own = np.where(counting, key & PEOPLE_MASK, own)
+        own = np.where(heard & COUNTS[rank], key & PEOPLE_MASK, own)
         people = np.maximum(own, certainty > 0).astype(np.int64)
         # The fields of a key without a rank are empty, so its percent is 0.
         percent = key >> CONFIDENCE_SHIFT & CONFIDENCE_MASK

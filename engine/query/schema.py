@@ -76,13 +76,20 @@ def _config(version: str) -> OpenAPIConfig:
         scheme="bearer",
         description="The source's secret; HTTP Basic with it as password works too.",
     )
+    operator = SecurityScheme(
+        type="http",
+        scheme="bearer",
+        description="The secret in `metrics_secret_file`; without one, this machine.",
+    )
     return OpenAPIConfig(
         title="livefloor",
         version=version,
         description=_DESCRIPTION,
         license=License(name="Apache-2.0", identifier="Apache-2.0"),
         security=[{"token": []}],
-        components=Components(security_schemes={"token": token, "source": secret}),
+        components=Components(
+            security_schemes={"token": token, "source": secret, "operator": operator}
+        ),
         use_handler_docstrings=True,
         render_plugins=[JsonRenderPlugin()],
     )

@@ -269,6 +269,14 @@ class Locations:
             await self._server.call("HSET", key, *fields)
             await self._server.call("PEXPIRE", key, CHANNELS_LIFE_MS)
 
+    async def drop_channels(self, tenant: str, channel_keys: Sequence[bytes]) -> None:
+        """Forget the state of channels.
+
+        Raises:
+            StoreAway: The server does not answer or refuses to write.
+        """
+        await self._server.call("HDEL", _keys(tenant).channels, *channel_keys)
+
     async def load_channels(self, tenant: str) -> dict[bytes, bytes]:
         """Return the state of all channels by their key.
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from litestar.testing import TestClient
 
 from engine.codec import encode
-from engine.errors import NotFound, StoreAway
+from engine.errors import ConfigError, NotFound, StoreAway
 from engine.ingest.verify import Terms, verifier
 from engine.metrics import Metrics
 from engine.model import Location, Person, Snapshot, State
 from engine.ops import Operations
 from engine.privacy.consent import Consent
-from engine.query.access import Access
+from engine.query.access import Access, may_scrape
 from engine.query.colleagues import Search
 from engine.query.demo import Demo, DemoClock, DemoPerson, TokenOffice
 from engine.query.directory import Directory
@@ -25,6 +26,7 @@ from engine.query.levels import Levels
 from engine.query.live import LiveEvents
 from engine.query.me import Me
 from engine.query.page import Page
+from engine.query.sources import SourceList, Sources
 from engine.query.spaces import Spaces
 from engine.query.view import Views
 from tests.building import small_plan
@@ -220,6 +222,10 @@ class Api:
     intake: FakeIntake = field(default_factory=FakeIntake)
     missing: dict[str, int] = field(default_factory=dict)
     loaded: bool = True
+    listed: SourceList = field(default_factory=lambda: SourceList([], []))
+    operator_secret: bytes | None = None
+    reloads: int = 0
+    misfit: str = ""
     followed: list[tuple[str, str, str | None, float | None]] = field(
         default_factory=list
     )
@@ -268,6 +274,13 @@ class Api:
             demo_clock = DemoClock("Tuesday", 34_860.0, 60.0)
             nouns.append(Demo(cast=FakeCast(), office=office, clock=lambda: demo_clock))
         nouns.append(
+            Sources(
+                listed=lambda: self.listed,
+                reload=self.reload,
+                may_see=partial(may_scrape, secret=self.operator_secret),
+            )
+        )
+        nouns.append(
             Operations(
                 missing=lambda: self.missing,
                 metrics=Metrics(version="1.2.3"),
@@ -293,6 +306,12 @@ class Api:
             token = self.offices[tenant].issue(login, f"{login.title()} Example").token
             client.headers["authorization"] = f"Bearer {token}"
         return client
+
+    async def reload(self) -> None:
+        """Read tables anew, or find what does not fit."""
+        self.reloads += 1
+        if self.misfit:
+            raise ConfigError(self.misfit)
 
     def share(self, tenant: str, subject: str, name: str) -> None:
         """Let somebody share."""

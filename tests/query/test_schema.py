@@ -54,7 +54,11 @@ def test_every_operation_says_what_it_does_and_how_it_refuses(
 
 def test_the_description_names_ways_to_sign_in(described: dict[str, Any]) -> None:
     assert described["security"] == [{"token": []}]
-    assert set(described["components"]["securitySchemes"]) == {"token", "source"}
+    assert set(described["components"]["securitySchemes"]) == {
+        "token",
+        "source",
+        "operator",
+    }
 
 
 def test_every_reference_of_the_description_is_in_it(
