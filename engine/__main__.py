@@ -121,7 +121,7 @@ maps = App(
 )
 cli.command(maps)
 
-MessageFile = Annotated[Path, Parameter(help="The message; - for standard input.")]
+MessageFile = Annotated[Path, Parameter(allow_leading_hyphen=True)]
 UNREAD = 1
 """Exit status where nobody reads a message."""
 

@@ -12,6 +12,7 @@ from rich.table import Table
 from engine.errors import InputError, UnknownValue
 from engine.ingest.formats import find, names, reason_of
 from engine.ingest.formats.profile.shape import EACH
+from engine.ingest.formats.wire import SENSOR_PAST_MS
 from engine.model import ReadingFlag, ReadingKind
 from engine.site import premises
 
@@ -38,6 +39,7 @@ class Meaning(NamedTuple):
         people: Of each record about a person, the names of what would be decoded.
         strange: Values that have no meaning, by where they are.
         refusal: Why it is refused, in words that hold nothing of it; None: it is not.
+        now_ms: When it was read, as if it came just then.
     """
 
     form: Format
@@ -45,6 +47,7 @@ class Meaning(NamedTuple):
     people: list[str]
     strange: list[str]
     refusal: str | None
+    now_ms: int
 
     @property
     def claims(self) -> bool:
@@ -86,7 +89,8 @@ def meaning(form: Format, payload: bytes, topic: str, now_ms: int) -> Meaning:
             readings += found or ()
     strange = [str(error) for error in refused if isinstance(error, UnknownValue)]
     fatal = [error for error in refused if not isinstance(error, UnknownValue)]
-    return Meaning(form, readings, people, strange, _why(fatal[0]) if fatal else None)
+    why = _why(fatal[0]) if fatal else None
+    return Meaning(form, readings, people, strange, why, now_ms)
 
 
 def _set(thing: msgspec.Struct) -> Iterator[tuple[str, object]]:
@@ -119,7 +123,7 @@ def show(
     """
     out.print(f"format {meant.form.name}", markup=False)
     if meant.readings:
-        out.print(_table(meant.readings, bound))
+        out.print(_table(meant, bound))
     for about in meant.people:
         out.print(f"about a person: {about}", markup=False, soft_wrap=True)
     if meant.people:
@@ -149,16 +153,20 @@ _STATES: Final = {
 }
 
 
-def _table(
-    readings: Sequence[Reading], bound: dict[tuple[str, ...], str] | None
-) -> Table:
+def _table(meant: Meaning, bound: dict[tuple[str, ...], str] | None) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     columns = ["device", "channel", "kind", "value", "time (UTC)"]
     for name in columns if bound is None else [*columns, "space"]:
         table.add_column(name, overflow="fold")
-    for one in readings:
+    for one in meant.readings:
         kind = one.kind.name.lower()
-        row = [one.device, one.channel, kind, _value(one), _time(one)]
+        row = [
+            one.device,
+            one.channel,
+            kind,
+            value_in_words(one),
+            _time(one, meant.now_ms),
+        ]
         if bound is not None:
             space = bound.get((one.device, one.channel, kind), "not bound")
             row.append("" if one.kind is ReadingKind.HEALTH else space)
@@ -166,7 +174,8 @@ def _table(
     return table
 
 
-def _value(one: Reading) -> str:
+def value_in_words(one: Reading) -> str:
+    """Return what a reading says, for people."""
     if one.kind in (ReadingKind.FLOW_DELTA, ReadingKind.FLOW_TOTAL):
         wraps = f", wraps after {one.bits} bits" if one.bits else ""
         return f"{one.value} in, {one.out} out{wraps}"
@@ -176,10 +185,14 @@ def _value(one: Reading) -> str:
     return _STATES.get(one.kind, {}).get(one.value, str(one.value))
 
 
-def _time(one: Reading) -> str:
-    moment = datetime.fromtimestamp(one.observed_at_ms / 1000, UTC)
+def _time(one: Reading, now_ms: int) -> str:
+    if one.observed_at_ms <= now_ms - SENSOR_PAST_MS:
+        told = "a week ago, or more"
+    else:
+        moment = datetime.fromtimestamp(one.observed_at_ms / 1000, UTC)
+        told = moment.strftime("%Y-%m-%d %H:%M:%S")
     flags = [flag.name.lower() for flag in ReadingFlag if one.flags & flag]
-    return " ".join([moment.strftime("%Y-%m-%d %H:%M:%S"), *flags])
+    return " ".join([told, *flags])
 
 
 def unused(payload: bytes, shape: Shape) -> Iterator[str]:

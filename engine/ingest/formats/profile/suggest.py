@@ -21,6 +21,9 @@ from engine.ingest.formats.wire import MAX_COUNT, parse_time
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+_VAGUE = re.compile(r"value|state|status|current|data|result", re.IGNORECASE)
+"""Names that say less than those of the tables around them."""
+
 MAX_DRAFTED = 60
 """Readings of a draft; a message with more candidates is cut."""
 MAX_DEPTH = 8
@@ -323,7 +326,8 @@ def _is_count(value: object) -> bool:
 
 def _drafted(leaf: Leaf) -> _Drafted | None:
     """Return what a field is taken for; None for nothing that is known."""
-    name = leaf.key or leaf.path or "value"
+    vague = _VAGUE.fullmatch(leaf.key)
+    name = leaf.path if vague and "." in leaf.path else leaf.key
     for pattern, make in _GUESSES:
         if re.search(pattern, name, re.IGNORECASE):
             found = make(leaf)
@@ -410,18 +414,20 @@ def _voltage(leaf: Leaf) -> _Drafted | None:
     return _env(leaf, "voltage", 1.0 if found < 100 else 0.001)  # noqa: PLR2004
 
 
-def _env(leaf: Leaf, metric: str, scale: float = 1.0) -> _Drafted | None:
+def _env(
+    leaf: Leaf, metric: str, scale: float = 1.0, doubt: str = ""
+) -> _Drafted | None:
     if number(leaf.value) is None:
         return None
     fields: dict[str, object] = {"kind": "env", "metric": metric, "value": leaf.path}
-    return _Drafted(fields if scale == 1 else {**fields, "scale": scale})
+    return _Drafted(fields if scale == 1 else {**fields, "scale": scale}, doubt)
 
 
 _GUESSES: Final = (
     (r"co2", lambda leaf: _env(leaf, "co2")),
     (r"temp", lambda leaf: _env(leaf, "temperature")),
     (r"humid", lambda leaf: _env(leaf, "humidity")),
-    (r"lux|illum|light", lambda leaf: _env(leaf, "illuminance")),
+    (r"lux|illum|light", lambda leaf: _env(leaf, "illuminance", doubt="if in lux")),
     (r"batt", _battery),
     (r"volt|vdd", _voltage),
     (r"door|contact|window|magnet", _contact),
@@ -431,7 +437,7 @@ _GUESSES: Final = (
     (r"occup", _count),
     (r"count|balance", _count),
     (r"online|availability|avail|connected|status|state", _health),
-    (r"^(status|state|value|result)$", _presence),
+    (r"(^|\.)(status|state|value|result)$", _presence),
 )
 """What a name is taken for, if its value fits; the first that does."""
 
