@@ -186,6 +186,7 @@ class Engine:
             for name, terms in site.terms.items()
         ]
         sources = site.sources.items()
+        self._unrouted = 0
         self._hints = Hints({name: source.tally for name, source in sources})
         self._unready_ms = {f"broker {link.name}": now_ms() for link in self._links}
         self._live = Live(
@@ -201,6 +202,7 @@ class Engine:
         self._app = create_app(self._nouns(), version=VERSION)
         self._tick_s = self._metrics.histogram("engine_tick_seconds").observe
         gauges.register_intake(self._metrics, site, self._links)
+        self._metrics.register("engine_unrouted_posts_total", lambda: self._unrouted)
         gauges.register_stores(self._metrics, self._committer, self.people)
         gauges.register_publish(self._metrics, self._hub, self._live)
 
@@ -298,6 +300,10 @@ class Engine:
     def repeated(self, source: str, tenant: str) -> None:
         """Count what a webhook source posted again."""
         self.site.sources[tenant, source].tally.add(Outcome.DUPLICATE)
+
+    def unrouted(self) -> None:
+        """Count what was posted for a source that there is not."""
+        self._unrouted += 1
 
     def refused(self, source: str, tenant: str, reason: str) -> None:
         """Count a request of a webhook source that the pipeline has not seen."""

@@ -33,6 +33,7 @@ from engine.errors import (
     Replayed,
     TooLarge,
     TooMany,
+    TooSlow,
     Unauthorized,
     UnknownName,
 )
@@ -83,7 +84,7 @@ LABELS: Final[Mapping[str, frozenset[str] | re.Pattern[str]]] = {
             kind.reason
             for kind in (
                 *(InputError, Malformed, TooLarge, BadTime, UnknownName),
-                *(Unauthorized, Replayed, TooMany),
+                *(Unauthorized, Replayed, TooSlow, TooMany),
             )
         }
     ),
@@ -195,6 +196,7 @@ METRICS: Final = (
     _counter(
         "engine_unrouted_messages_total", "Messages on topics that no source wants."
     ),
+    _counter("engine_unrouted_posts_total", "Webhooks of a source that there is not."),
 )
 """In the order of their names."""
 

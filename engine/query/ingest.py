@@ -35,6 +35,7 @@ from engine.errors import (
     RequestError,
     TooMany,
     TooMuch,
+    TooSlow,
     Unauthorized,
 )
 from engine.model import Verdict
@@ -124,6 +125,10 @@ class Intake(Protocol):
         """Count a body of a known source that had its effect already."""
         ...
 
+    def unrouted(self) -> None:
+        """Count a request of a source that there is not."""
+        ...
+
     def refused(self, source: str, tenant: str, reason: str) -> None:
         """Count a request of a known source that was refused before `take`."""
         ...
@@ -178,7 +183,7 @@ class Ingest:
                 security=[{"source": []}],
                 responses={
                     200: taken,
-                    **problem_responses(400, 401, 413, 429, 503),
+                    **problem_responses(400, 401, 408, 413, 429, 503),
                 },
             )(self.accept),
             get(
@@ -199,8 +204,7 @@ class Ingest:
         headers: Headers = request.scope["headers"]
         doors = self._open(source, headers)
         if request.headers.get("content-encoding", "identity") != "identity":
-            self._refuse(doors, TooMuch)
-            raise BadRequest("send the body without a content encoding")
+            raise self._refuse(doors, BadRequest)
         proved = [door for door in doors if door.webhook.verifier.proves]
         for door in proved:
             self._spend(door)
@@ -242,6 +246,8 @@ class Ingest:
             Replayed: None, as they were signed at another time.
         """
         doors, now_ms = self._doors.get(source, []), self._clock_ms()
+        if not doors:
+            self._intake.unrouted()
         verdicts = [door.webhook.verifier.head(headers, now_ms) for door in doors]
         opened = [
             door
@@ -271,9 +277,9 @@ class Ingest:
         """Read the body.
 
         Raises:
-            BadRequest: It came too slowly.
             TooMany: There is no room for it now.
             TooMuch: It is over what the format allows.
+            TooSlow: It took too long.
         """
         most = max(door.webhook.max_bytes for door in doors)
         declared = request.headers.get("content-length", "0")
@@ -287,7 +293,7 @@ class Ingest:
                     if not body.add(part):
                         raise self._refuse(doors, TooMany)
         except TimeoutError:
-            raise BadRequest("the body came too slowly; send it at once") from None
+            raise self._refuse(doors, TooSlow) from None
 
     def _prove(
         self,
@@ -309,20 +315,20 @@ class Ingest:
 
     def _take(self, door: _Door, proof: Proof, body: bytes, topic: str) -> None:
         """Let a body have its effect, once."""
-        _, source, *_ = names = door.webhook
-        tenant, key, now_ms = names[0], proof.key, self._clock_ms()
-        if key is None:
-            self._intake.take(source, tenant, body, topic)
-            return
-        if door.once.knows(key, now_ms):
+        source, tenant = door.webhook.source, door.webhook.tenant
+        key, now_ms = proof.key, self._clock_ms()
+        if key is not None and door.once.knows(key, now_ms):
             self._intake.repeated(source, tenant)
             return
+        refusal: InputError | None = None
         try:
             self._intake.take(source, tenant, body, topic)
-        except InputError:
+        except InputError as error:  # what else is in the body had its effect
+            refusal = error
+        if key is not None:
             door.once.add(key, proof.until_ms, now_ms)
-            raise
-        door.once.add(key, proof.until_ms, now_ms)
+        if refusal is not None:
+            raise refusal
 
     def _refuse(self, doors: Iterable[_Door], kind: type[RequestError]) -> RequestError:
         """Count a refusal for each source that was meant, and return it."""
@@ -364,6 +370,8 @@ class _Body:
 _WORDS: dict[type[RequestError], str] = {
     Unauthorized: "the source and its proof do not fit; see verify of the source",
     Replayed: "signed at another time than now; set the clock, and sign it again",
+    BadRequest: "send the body without a content encoding",
+    TooSlow: "the body came too slowly; send it at once",
     TooMuch: "the body is larger than the format of this source allows",
     TooMany: "too much at once; send it again later",
 }
