@@ -203,6 +203,7 @@ class Engine:
             **{f"pull {pull.name}": pull for pull in self._pulls},
         }
         sources = site.sources.items()
+        self._unrouted = 0
         self._hints = Hints({name: source.tally for name, source in sources})
         self._unready_ms = dict.fromkeys(self._link_by_name, now_ms())
         self._live = Live(
@@ -218,6 +219,7 @@ class Engine:
         self._app = create_app(self._nouns(), version=VERSION)
         self._tick_s = self._metrics.histogram("engine_tick_seconds").observe
         gauges.register_intake(self._metrics, site, self._links, self._pulls)
+        self._metrics.register("engine_unrouted_posts_total", lambda: self._unrouted)
         gauges.register_stores(self._metrics, self._committer, self.people)
         gauges.register_publish(self._metrics, self._hub, self._live)
 
@@ -316,6 +318,10 @@ class Engine:
     def repeated(self, source: str, tenant: str) -> None:
         """Count what a webhook source posted again."""
         self.site.sources[tenant, source].tally.add(Outcome.DUPLICATE)
+
+    def unrouted(self) -> None:
+        """Count what was posted for a source that there is not."""
+        self._unrouted += 1
 
     def refused(self, source: str, tenant: str, reason: str) -> None:
         """Count a request of a webhook source that the pipeline has not seen."""

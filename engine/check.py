@@ -112,6 +112,10 @@ def _of(tenant: Tenant, found: Premises) -> Iterator[str]:
         yield "no source; nothing will arrive"
     yield from _of_access_points(found)
     yield from _of_sensors(found)
+    for source in tenant.sources:
+        scheme = source.verify or FORMATS[source.format].verify
+        if source.webhook and scheme == "meraki" and source.validator is None:
+            yield f"source {source.name} has no validator; Meraki will not post to it"
     speaking = {binding.source for binding in found.bindings}
     for source in tenant.sources:
         if find(source.format).observe is None and source.name not in speaking:

@@ -19,6 +19,7 @@
     │   ├── NotFound       2004  404, and every other kind of "no" of the finder
     │   ├── NotAllowed     2005  405, this path knows other methods
     │   ├── Replayed       2006  401, a webhook that was signed at another time
+    │   ├── TooSlow        2008  408, a body that took too long
     │   ├── TooMuch        2013  413, a body over the limit
     │   ├── NeedsUpgrade   2026  426, this path is a WebSocket's
     │   └── TooMany        2029  429, over a rate or a number of connections
@@ -122,6 +123,7 @@ class BadRequest(RequestError):
     """The body or a parameter does not fit."""
 
     code = 2002
+    reason = Malformed.reason
 
 
 class Unauthorized(RequestError):
@@ -159,6 +161,15 @@ class Replayed(RequestError):
     code = 2006
     status = 401
     reason = "replayed"
+
+
+class TooSlow(RequestError):
+    """A body that took too long."""
+
+    code = 2008
+    status = 408
+    retryable = True
+    reason = "slow"
 
 
 class TooMuch(RequestError):

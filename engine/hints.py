@@ -20,6 +20,7 @@ from engine.errors import (
     Replayed,
     TooLarge,
     TooMany,
+    TooSlow,
     Unauthorized,
     UnknownName,
     UnknownValue,
@@ -71,6 +72,10 @@ HINTS = {
     ),
     Replayed.reason: (
         "a webhook that was signed at another time: set the clocks of sender and engine"
+    ),
+    TooSlow.reason: (
+        "webhooks that took too long to arrive: look at the line, or let the proxy "
+        "gather a body before it passes it on"
     ),
     TooMany.reason: (
         "more webhooks than `rate_per_s` of this source, or more at once than there is "

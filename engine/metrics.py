@@ -30,6 +30,7 @@ from engine.errors import (
     InputError,
     Replayed,
     TooMany,
+    TooSlow,
     Unauthorized,
 )
 from engine.model import Outcome
@@ -78,7 +79,7 @@ LABELS: Final[Mapping[str, frozenset[str] | re.Pattern[str]]] = {
         {
             InputError.reason,
             *(kind.reason for kind in InputError.__subclasses__()),
-            *(kind.reason for kind in (Unauthorized, Replayed, TooMany)),
+            *(kind.reason for kind in (Unauthorized, Replayed, TooSlow, TooMany)),
         }
     ),
     "role": frozenset({"locations", "registry"}),
@@ -193,6 +194,7 @@ METRICS: Final = (
     _counter(
         "engine_unrouted_messages_total", "Messages on topics that no source wants."
     ),
+    _counter("engine_unrouted_posts_total", "Webhooks of a source that there is not."),
 )
 """In the order of their names."""
 

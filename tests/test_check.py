@@ -45,6 +45,13 @@ format = "zigbee2mqtt"
 broker = "main"
 topics = ["zigbee2mqtt/#"]
 """
+MERAKI = """
+[[tenant.source]]
+name = "scans"
+format = "livefloor"
+verify = "meraki"
+secret_env = "SCANS_SECRET"
+"""
 ACCESS_POINTS = ("a,hq-0-north", "b,hq-1-hopper")
 WATCHED = tuple(
     f"hq-{level}-{name}"
@@ -100,6 +107,10 @@ def test_a_site_in_which_nothing_is_odd_leaves_no_doubt(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("odd", "doubt"),
     [
+        (
+            {"site": SITE + MERAKI},
+            "tenant acme: source scans has no validator; Meraki will not post to it",
+        ),
         (
             {"access_points": []},
             "tenant acme: no access points, no maps; nobody who shares will be found",

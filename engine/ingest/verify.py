@@ -379,17 +379,22 @@ def _field_body(terms: Terms, headers: Headers, body: bytes, now_ms: int) -> Pro
 
 
 def _holds(body: bytes, field: str, wanted: bytes) -> bool:
-    """Return whether a JSON text has a field with this value, wherever it stands."""
+    """Return whether a JSON text has a field with this value, wherever it stands.
+
+    The whole body is searched for the name alone, which is quick whatever is in it: a
+    value is looked at behind the first few only.
+    """
     name = re.escape(msgspec.json.encode(field))
-    found = re.finditer(name + rb'\s{0,64}:\s{0,64}("(?:[^"\\]|\\.){0,4096}")', body)
-    values = [_text(one[1]) for one in islice(found, MAX_FIELDS)]
+    found = islice(re.finditer(name + rb'\s{0,8}:\s{0,8}(?=")', body), MAX_FIELDS)
+    values = [_text(body[one.end() : one.end() + MAX_TEXT_BYTES]) for one in found]
     return sum(_same(value, wanted) for value in values) > 0
 
 
-def _text(literal: bytes) -> bytes:
-    """Return what a JSON string says, b"" where it is none."""
+def _text(start: bytes) -> bytes:
+    """Return what the JSON string says that stands here, b"" where there is none."""
+    literal = _STRING.match(start)
     try:
-        return msgspec.json.decode(literal, type=str).encode()
+        return msgspec.json.decode(literal[0] if literal else b"", type=str).encode()
     except (msgspec.DecodeError, ValueError):
         return b""
 
@@ -398,10 +403,12 @@ def _text(literal: bytes) -> bytes:
 
 MAX_SIGNATURES = 4
 MAX_FIELDS = 4
+MAX_TEXT_BYTES = 4096
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}")  # RFC 9110, 5.6.2
 _HEX = re.compile(rb"[0-9a-f]{64}|[0-9A-F]{64}")
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]{43}=")
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _DIGITS = re.compile(rb"[0-9]{9,14}")
 _SECONDS_BELOW = 100_000_000_000
 """As in the time rules of formats: until the year 5138 a smaller number is seconds."""

@@ -35,6 +35,7 @@ from engine.errors import (
     RequestError,
     TooMany,
     TooMuch,
+    TooSlow,
     Unauthorized,
 )
 from engine.model import Verdict
@@ -124,6 +125,10 @@ class Intake(Protocol):
         """Count a body of a known source that had its effect already."""
         ...
 
+    def unrouted(self) -> None:
+        """Count a request of a source that there is not."""
+        ...
+
     def refused(self, source: str, tenant: str, reason: str) -> None:
         """Count a request of a known source that was refused before `take`."""
         ...
@@ -178,7 +183,7 @@ class Ingest:
                 security=[{"source": []}],
                 responses={
                     200: taken,
-                    **problem_responses(400, 401, 413, 429, 503),
+                    **problem_responses(400, 401, 408, 413, 429, 503),
                 },
             )(self.accept),
             get(
@@ -199,22 +204,22 @@ class Ingest:
         headers: Headers = request.scope["headers"]
         doors = self._open(source, headers)
         if request.headers.get("content-encoding", "identity") != "identity":
-            self._refuse(doors, TooMuch)
-            raise BadRequest("send the body without a content encoding")
+            raise self._refuse(doors, BadRequest)
         proved = [door for door in doors if door.webhook.verifier.proves]
         for door in proved:
             self._spend(door)
         body = _Body(self.proved if proved else self.unproved)
         try:
-            await self._read(request, doors, body)
-            door, proof = self._prove(doors, headers, body)
+            whole = await self._read(request, doors, body)
+            door, proof = self._prove(doors, headers, whole)
             if door not in proved:
                 self._spend(door)
             topic = request.query_params.get("event", "")[:MAX_EVENT_CHARS]
-            self._take(door, proof, body.whole, topic)
-            await self._intake.safe()
+            self._take(door, proof, whole, topic)
+            del whole
         finally:
             body.drop()
+        await self._intake.safe()
         return Answer(None, status_code=door.webhook.answer)
 
     async def validator(self, source: FromPath[str]) -> Text:
@@ -242,6 +247,8 @@ class Ingest:
             Replayed: None, as they were signed at another time.
         """
         doors, now_ms = self._doors.get(source, []), self._clock_ms()
+        if not doors:
+            self._intake.unrouted()
         verdicts = [door.webhook.verifier.head(headers, now_ms) for door in doors]
         opened = [
             door
@@ -267,13 +274,13 @@ class Ingest:
 
     async def _read(
         self, request: Request[Any, Any, Any], doors: list[_Door], body: _Body
-    ) -> None:
+    ) -> bytes:
         """Read the body.
 
         Raises:
-            BadRequest: It came too slowly.
             TooMany: There is no room for it now.
             TooMuch: It is over what the format allows.
+            TooSlow: It took too long.
         """
         most = max(door.webhook.max_bytes for door in doors)
         declared = request.headers.get("content-length", "0")
@@ -287,21 +294,19 @@ class Ingest:
                     if not body.add(part):
                         raise self._refuse(doors, TooMany)
         except TimeoutError:
-            raise BadRequest("the body came too slowly; send it at once") from None
+            raise self._refuse(doors, TooSlow) from None
+        return body.whole()
 
     def _prove(
-        self,
-        doors: list[_Door],
-        headers: Headers,
-        body: _Body,
+        self, doors: list[_Door], headers: Headers, body: bytes
     ) -> tuple[_Door, Proof]:
         """Return whose the body is.
 
         Raises:
             Unauthorized: Nobody's.
         """
-        now_ms, whole = self._clock_ms(), body.whole
-        proofs = [door.webhook.verifier.body(headers, whole, now_ms) for door in doors]
+        now_ms = self._clock_ms()
+        proofs = [door.webhook.verifier.body(headers, body, now_ms) for door in doors]
         for door, proof in zip(doors, proofs, strict=True):
             if proof.verdict is Verdict.RIGHT:
                 return door, proof
@@ -309,20 +314,20 @@ class Ingest:
 
     def _take(self, door: _Door, proof: Proof, body: bytes, topic: str) -> None:
         """Let a body have its effect, once."""
-        _, source, *_ = names = door.webhook
-        tenant, key, now_ms = names[0], proof.key, self._clock_ms()
-        if key is None:
-            self._intake.take(source, tenant, body, topic)
-            return
-        if door.once.knows(key, now_ms):
+        source, tenant = door.webhook.source, door.webhook.tenant
+        key, now_ms = proof.key, self._clock_ms()
+        if key is not None and door.once.knows(key, now_ms):
             self._intake.repeated(source, tenant)
             return
+        refusal: InputError | None = None
         try:
             self._intake.take(source, tenant, body, topic)
-        except InputError:
+        except InputError as error:  # what else is in the body had its effect
+            refusal = error
+        if key is not None:
             door.once.add(key, proof.until_ms, now_ms)
-            raise
-        door.once.add(key, proof.until_ms, now_ms)
+        if refusal is not None:
+            raise refusal
 
     def _refuse(self, doors: Iterable[_Door], kind: type[RequestError]) -> RequestError:
         """Count a refusal for each source that was meant, and return it."""
@@ -333,11 +338,16 @@ class Ingest:
 
 
 class _Body:
-    """A body as it comes, and the room that it takes."""
+    """A body as it comes, and the room that it takes.
+
+    Attributes:
+        size: Bytes that came.
+    """
 
     def __init__(self, room: Room) -> None:
         self._room = room
-        self._parts: list[bytes] = []
+        # No list of parts: one of a byte would cost fifty.
+        self._bytes = bytearray()
         self.size = 0
 
     def add(self, part: bytes) -> bool:
@@ -345,25 +355,25 @@ class _Body:
         if not self._room.take(len(part)):
             return False
         self.size += len(part)
-        self._parts.append(part)
+        self._bytes += part
         return True
 
-    @property
     def whole(self) -> bytes:
-        """The bytes, as they came."""
-        if len(self._parts) > 1:
-            self._parts = [b"".join(self._parts)]
-        return self._parts[0] if self._parts else b""
+        """Return the bytes, as they came, and keep them no longer."""
+        whole, self._bytes = bytes(self._bytes), bytearray()
+        return whole
 
     def drop(self) -> None:
         """Give the room back."""
         self._room.give(self.size)
-        self._parts, self.size = [], 0
+        self._bytes, self.size = bytearray(), 0
 
 
 _WORDS: dict[type[RequestError], str] = {
     Unauthorized: "the source and its proof do not fit; see verify of the source",
     Replayed: "signed at another time than now; set the clock, and sign it again",
+    BadRequest: "send the body without a content encoding",
+    TooSlow: "the body came too slowly; send it at once",
     TooMuch: "the body is larger than the format of this source allows",
     TooMany: "too much at once; send it again later",
 }

@@ -193,6 +193,9 @@ class FakeIntake:
     def repeated(self, source: str, tenant: str) -> None:
         self.counted.append((source, tenant, "duplicate"))
 
+    def unrouted(self) -> None:
+        self.counted.append(("", "", "unrouted"))
+
     def refused(self, source: str, tenant: str, reason: str) -> None:
         self.counted.append((source, tenant, reason))
 

@@ -110,6 +110,11 @@ def test_an_unknown_source_looks_like_a_wrong_secret(api: Api) -> None:
 
     assert unknown.status_code == wrong.status_code == nobody.status_code == 401
     assert unknown.content == wrong.content == nobody.content
+    assert [reason for *_, reason in api.intake.counted] == [
+        "unrouted",
+        *("unauthenticated", "unauthenticated"),
+        "unrouted",
+    ]
 
 
 def test_a_persons_token_opens_no_source(api: Api) -> None:
@@ -149,6 +154,7 @@ def test_a_compressed_body_is_refused(api: Api) -> None:
 
     assert response.status_code == 400
     assert api.intake.taken == []
+    assert api.intake.counted == [("wifi", "acme", "malformed")]
 
 
 def test_a_body_that_comes_too_slowly_is_refused(
@@ -162,7 +168,10 @@ def test_a_body_that_comes_too_slowly_is_refused(
     monkeypatch.setattr(ingest, "BODY_BYTES_PER_S", 1e12)
     monkeypatch.setattr(Request, "stream", never)
 
-    assert send(api, bearer(SECRETS["acme"])).status_code == 400
+    response = send(api, bearer(SECRETS["acme"]))
+    assert response.status_code == 408
+    assert response.json()["retryable"]
+    assert api.intake.counted == [("wifi", "acme", "slow")]
 
 
 def test_what_the_format_refuses_is_answered_without_its_text(api: Api) -> None:
