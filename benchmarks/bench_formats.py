@@ -68,6 +68,21 @@ def accounting(row: int) -> dict[str, object]:
     }
 
 
+def located(row: int) -> dict[str, object]:
+    return {
+        "mac": f"a483e711{row:04x}",
+        "map_id": f"845a23bf-bed9-e43c-4c86-{row % 8:012}",
+        "site_id": "4ac1dcf4-9d8b-7211-65c4-057819f0862b",
+        "timestamp": NOW_MS / 1000 - row,
+        "type": "wifi",
+        "wifi_beacon_extended_info": [
+            {"frame_ctrl": 776, "payload": "", "seq_ctrl": 1}
+        ],
+        "x": row / 10,
+        "y": 3.2,
+    }
+
+
 def uplink(row: int) -> dict[str, object]:
     return {
         "deduplicationId": f"3ac7e3c4-4401-4b8d-9386-{row:012x}",
@@ -127,6 +142,11 @@ def batch(encode: Callable[[object], bytes]) -> list[bytes]:
     return [encode([association(row) for row in range(RECORDS)])]
 
 
+def webhook() -> list[bytes]:
+    events = [located(row) for row in range(RECORDS)]
+    return [msgspec.json.encode({"events": events, "topic": "location"})]
+
+
 packed = msgspec.msgpack.encode
 CASES = [
     Case("livefloor", "identify", payloads(association)),
@@ -137,6 +157,8 @@ CASES = [
     Case("livefloor", "read", payloads(reading)),
     Case("radius", "identify", payloads(accounting)),
     Case("radius", "observe", payloads(accounting)),
+    Case("mist", "identify", webhook()),
+    Case("mist", "observe", webhook()),
     Case("chirpstack4", "read", payloads(uplink), "application/1/device/a1/event/up"),
     Case("zigbee2mqtt", "read", payloads(state), "level3/hall"),
 ]

@@ -138,6 +138,15 @@ def test_the_other_device_of_a_person_leads_when_a_restart_ends_the_first() -> N
     assert floor.spaces() == {"s-0": "south"}
 
 
+def test_a_restart_says_nothing_more_of_who_has_left() -> None:
+    floor = Floor()
+    floor.joined(0, 0, 1)
+    floor.settle(0, 0, 2, "a", LEFT)
+    assert floor.spaces() == {"s-0": None}
+    floor.restart("a", 5)
+    assert not floor.presence.waiting
+
+
 def test_a_restart_forgets_who_was_forgotten() -> None:
     floor = Floor()
     floor.joined(0, 0, 1)

@@ -49,10 +49,9 @@ from engine.ingest.formats.wire import (
     name_of,
     parse_time,
     person_time,
-    spot_of,
     unlabelled,
 )
-from engine.model import Identity, Observation, ObservationKind
+from engine.model import Identity, Observation, ObservationKind, Spot
 from engine.spelling import canonical_ap
 
 if TYPE_CHECKING:
@@ -182,9 +181,7 @@ def _at_spot(location: _Location, now_ms: int) -> Observation | None:
     if _name(fix.loc_algorithm, "ALGORITHM_") in _AT_ITS_AP:
         accuracy_m = max(accuracy_m, CELL_M)
     floor = name_of(fix.floor_id, "a floor") + _FLOORS[unit]
-    spot = spot_of(floor, fix.sta_location_x, fix.sta_location_y, accuracy_m)
-    if spot is None:
-        raise Malformed("a position has two finite numbers")
+    spot = Spot(floor, fix.sta_location_x, fix.sta_location_y, accuracy_m)
     at_ms = _observed_ms(location.ts, now_ms)
     return Observation(
         ObservationKind.JOINED, "", at_ms, spot=spot, blur_ms=blur_of(at_ms)

@@ -66,16 +66,13 @@ from engine.ingest.formats.wire import (
     parse_time,
     person_time,
     sensor_time,
-    spot_of,
     unlabelled,
 )
-from engine.model import Identity, Observation, ObservationKind, Reading
+from engine.model import Identity, Observation, ObservationKind, Reading, Spot
 from engine.spelling import canonical_ap
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-    from engine.model import Spot
 
 MAX_BYTES = 1 << 23
 """Statistics of some five thousand clients."""
@@ -270,7 +267,7 @@ def _observed_ms(now_ms: int, *times: SourceTime) -> tuple[int, int]:
 
 def _at_spot(raw: msgspec.Raw, now_ms: int) -> Observation:
     located = _located(raw)
-    spot = _spot(name_of(located.map_id, "a map"), located.x, located.y, None)
+    spot = Spot(name_of(located.map_id, "a map"), located.x, located.y)
     at_ms, blur_ms = _observed_ms(now_ms, located.timestamp)
     return Observation(ObservationKind.JOINED, "", at_ms, spot=spot, blur_ms=blur_ms)
 
@@ -332,23 +329,17 @@ def _seen(raw: msgspec.Raw, now_ms: int) -> Observation:
     spot = None
     if client.map_id:
         floor = name_of(client.map_id, "a map")
+        accuracy_m = -1.0 if client.accuracy is None else client.accuracy
         if client.x_m is not None and client.y_m is not None:
-            spot = _spot(floor, client.x_m, client.y_m, client.accuracy)
+            spot = Spot(floor, client.x_m, client.y_m, accuracy_m)
         elif client.x is not None and client.y is not None:
-            spot = _spot(f"{floor}:px", client.x, client.y, client.accuracy)
+            spot = Spot(f"{floor}:px", client.x, client.y, accuracy_m)
     if spot is None or client.ap_mac:
         ap = canonical_ap(name_of(client.ap_mac, "an access point"))
     else:
         ap = ""
     at_ms, blur_ms = _observed_ms(now_ms, client.last_seen)
     return Observation(ObservationKind.JOINED, ap, at_ms, spot=spot, blur_ms=blur_ms)
-
-
-def _spot(floor: str, x: float, y: float, accuracy_m: float | None) -> Spot:
-    spot = spot_of(floor, x, y, accuracy_m)
-    if spot is None:
-        raise Malformed("a position has two finite numbers")
-    return spot
 
 
 _ALERTS = "occupancy-alerts"

@@ -16,7 +16,6 @@ The time rules, in one place because each of them is easy to get wrong:
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -25,7 +24,7 @@ from typing import Final, TypeAlias, TypeVar
 import msgspec
 
 from engine.errors import BadTime, InputError, Malformed, TooLarge
-from engine.model import ReadingFlag, ReadingKind, Spot
+from engine.model import ReadingFlag, ReadingKind
 
 Record: TypeAlias = bytes | memoryview | msgspec.Raw
 """One record of a message, still encoded."""
@@ -208,22 +207,6 @@ def name_of(text: str | None, what: str) -> str:
     if len(name) > MAX_NAME:
         raise Malformed(f"the name of {what} has at most {MAX_NAME} characters")
     return name
-
-
-def spot_of(floor: str, x: float, y: float, accuracy_m: float | None) -> Spot | None:
-    """Return where a location engine puts a device; None where that is no number.
-
-    Args:
-        floor: As `name_of` returns it.
-        x: As the source has it.
-        y: As the source has it.
-        accuracy_m: Radius; None, negative or no number: not said.
-    """
-    if not (math.isfinite(x) and math.isfinite(y)):
-        return None
-    if accuracy_m is None or not 0 <= accuracy_m < math.inf:
-        accuracy_m = -1.0
-    return Spot(floor, x, y, accuracy_m)
 
 
 _NOBODY = frozenset({"", "anonymous", "anon"})

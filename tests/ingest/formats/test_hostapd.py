@@ -76,6 +76,8 @@ def test_every_event_is_read_behind_every_header(header: str, event: str) -> Non
         f"AP-STA-CONNECTEDX {PHONE}",
         f"AP-STA-POSSIBLE-PSK-MISMATCH {PHONE}",
         "AP-STA-CONNECTED 8c:7a:3d",
+        f"AP-STA-CONNECTED {PHONE}ff",
+        f"STA {PHONE} IEEE 802.11: associatedly",
         f"said AP-STA-CONNECTED {PHONE}",
         "AP-ENABLED ",
     ],

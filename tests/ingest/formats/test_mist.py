@@ -184,11 +184,11 @@ def test_an_event_without_a_time_is_refused(time: object) -> None:
     [
         ({"x_m": 1, "y_m": 2, "x": 50, "y": 100}, "m", 1),
         ({"x": 50, "y": 100}, "m:px", 50),
-        ({"x_m": None, "y_m": 2, "x": 50, "y": 100}, "m:px", 50),
+        ({"x_m": None, "y_m": 2, "x": 50, "y": 100, "accuracy": None}, "m:px", 50),
     ],
 )
 def test_pixels_are_on_another_floor_than_metres(
-    fields: dict[str, float], floor: str, x: float
+    fields: dict[str, float | None], floor: str, x: float
 ) -> None:
     client = {"mac": PHONE, "map_id": "m", "last_seen": NOW, **fields}
     found = observed(msgspec.json.encode([client]))

@@ -256,6 +256,12 @@ def test_packets_with_an_empty_line_between_them_are_as_many_records(
     ]
 
 
+def test_the_first_of_several_values_counts_in_either_shape() -> None:
+    lines_of_both = b'User-Name = "ada"\nUser-Name = "bob"\nAcct-Status-Type = Start'
+    for record in (lines_of_both, packet(User_Name=["ada", "bob"])):
+        assert identify(record).login == "ada"
+
+
 def test_octets_that_are_written_as_numbers_are_read() -> None:
     body = b'User-Name = "Andr\\303\\251", Acct-Status-Type = Start'
     assert identify(body).login == "Andr\u00e9"
