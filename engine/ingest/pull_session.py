@@ -13,7 +13,7 @@ import ssl
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, Never, Protocol, TypeAlias
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -207,7 +207,7 @@ class Serve(Protocol):
         intake: Intake,
         ready: Callable[[], None],
         since_ms: int | None,
-    ) -> None: ...
+    ) -> Never: ...
 
 
 @contextmanager
