@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from rich import box
 from rich.table import Table
 
+from engine.config import link_name
 from engine.ingest.formats import FORMATS
 from engine.site import premises
 from engine.space import COUNTED, Kind
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from engine.config import Config, Tenant
+    from engine.config import Config, Pull, Tenant
     from engine.site import Premises
     from engine.space import Plan
 
@@ -39,6 +41,14 @@ def show(config: Config, out: Console) -> None:
     for broker in config.brokers:
         served = f"{using[broker.name]} of {using.total()} sources"
         out.print(f"broker {broker.name} serves {served}", markup=False)
+    for tenant in config.tenants:
+        for source in tenant.sources:
+            if source.pull is not None:
+                name, host = (
+                    link_name(tenant, source),
+                    urlsplit(source.pull.url).hostname,
+                )
+                out.print(f"pull {name} asks {host}", markup=False)
     remarks = [
         f"tenant {tenant}: {remark}"
         for tenant, one in found.items()
@@ -56,10 +66,21 @@ def doubts(config: Config, found: Mapping[str, Premises]) -> Iterator[str]:
     for tenant in config.tenants:
         for doubt in _of(tenant, found[tenant.id]):
             yield f"tenant {tenant.id}: {doubt}"
+        for source in tenant.sources:
+            if source.pull is not None and _exposed(source.pull):
+                name = link_name(tenant, source)
+                yield f"pull {name}: its secret goes in plain text; use https or wss"
     used = {source.broker for tenant in config.tenants for source in tenant.sources}
     for broker in config.brokers:
         if broker.name not in used:
             yield f"broker {broker.name}: no source takes messages from it"
+
+
+def _exposed(pull: Pull) -> bool:
+    """Return whether the secret of a pull goes to another machine in plain text."""
+    url = urlsplit(pull.url)
+    plain = url.scheme in ("http", "ws") and pull.header is not None
+    return plain and url.hostname not in ("localhost", "127.0.0.1", "::1")
 
 
 def _summary(config: Config, found: Mapping[str, Premises]) -> Table:

@@ -263,6 +263,20 @@ async def test_a_source_without_a_position_is_asked_as_before() -> None:
     assert "x-api-key" not in server.requests[0].headers
 
 
+async def test_a_stream_that_ends_in_order_is_opened_anew() -> None:
+    async def ends(request: Request) -> None:
+        request.writer.write(HEAD)
+        await request.say(sent(1))
+        request.writer.write(b"0\r\n\r\n")
+        await request.gone()
+
+    async with Server(ends, said(sent(2))).running() as server:
+        consumer = Consumer(server.port)
+        async with consumer.running():
+            await consumer.until(lambda: len(consumer.got) == 2)
+    assert consumer.link.ended[Reason.LOST] == 1
+
+
 async def test_a_silent_stream_is_opened_anew() -> None:
     async with Server(said(sent(1))).running() as server:
         consumer = Consumer(server.port, silence_s=0.05)
