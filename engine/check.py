@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from rich import box
 from rich.markup import escape
 from rich.table import Table
 
+from engine.config import link_name
 from engine.ingest.formats import find
 from engine.site import premises
 from engine.space import COUNTED, Kind
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from engine.config import Config, Tenant
+    from engine.config import Config, Pull, Tenant
     from engine.site import Premises
     from engine.space import Plan
 
@@ -42,6 +44,14 @@ def show(config: Config, out: Console) -> None:
     for broker in config.brokers:
         served = f"{using[broker.name]} of {using.total()} sources"
         out.print(f"broker {broker.name} serves {served}", markup=False)
+    for tenant in config.tenants:
+        for source in tenant.sources:
+            if source.pull is not None:
+                name, host = (
+                    link_name(tenant, source),
+                    urlsplit(source.pull.url).hostname,
+                )
+                out.print(f"pull {name} asks {host}", markup=False)
     remarks = [
         f"tenant {tenant}: {remark}"
         for tenant, one in found.items()
@@ -59,10 +69,21 @@ def doubts(config: Config, found: Mapping[str, Premises]) -> Iterator[str]:
     for tenant in config.tenants:
         for doubt in _of(tenant, found[tenant.id]):
             yield f"tenant {tenant.id}: {doubt}"
+        for source in tenant.sources:
+            if source.pull is not None and _exposed(source.pull):
+                name = link_name(tenant, source)
+                yield f"pull {name}: its secret goes in plain text; use https or wss"
     used = {source.broker for tenant in config.tenants for source in tenant.sources}
     for broker in config.brokers:
         if broker.name not in used:
             yield f"broker {broker.name}: no source takes messages from it"
+
+
+def _exposed(pull: Pull) -> bool:
+    """Return whether the secret of a pull goes to another machine in plain text."""
+    url = urlsplit(pull.url)
+    plain = url.scheme in ("http", "ws") and pull.header is not None
+    return plain and url.hostname not in ("localhost", "127.0.0.1", "::1")
 
 
 def _summary(config: Config, found: Mapping[str, Premises]) -> Table:
@@ -113,7 +134,7 @@ def _of(tenant: Tenant, found: Premises) -> Iterator[str]:
     yield from _of_access_points(found)
     yield from _of_sensors(found)
     for source in tenant.sources:
-        scheme = source.verify or FORMATS[source.format].verify
+        scheme = source.verify or find(source.format).verify
         if source.webhook and scheme == "meraki" and source.validator is None:
             yield f"source {source.name} has no validator; Meraki will not post to it"
     speaking = {binding.source for binding in found.bindings}

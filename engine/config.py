@@ -22,6 +22,7 @@ from msgspec import Meta, field
 
 from engine.errors import ConfigError
 from engine.ingest.formats import find
+from engine.ingest.pull_session import Mode  # noqa: TC001 - read at run time by msgspec
 from engine.ingest.verify import Terms
 from engine.misfit import misfit
 from engine.spelling import Id  # noqa: TC001 - read at run time by msgspec
@@ -189,7 +190,7 @@ class Pull(_Settings, frozen=True, kw_only=True):
 
     url: str
     """https:// or http://, of a websocket wss:// or ws://, without credentials."""
-    mode: Literal["stream", "poll", "websocket"] = "stream"
+    mode: Mode = "stream"
     """An answer without end, a message a line; answers at intervals; or frames."""
     header: HeaderName | None = None
     """Name of the header that the secret goes into; the secret is its whole value."""

@@ -3,13 +3,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from rich.console import Console
 
 from engine import config
-from engine.check import doubts
+from engine.check import doubts, show
 from engine.site import premises
 from tests.building import feature, plan_features, plan_file
 
@@ -227,3 +229,40 @@ def test_the_engine_logs_one_line_of_what_was_passed_by(tmp_path: Path) -> None:
         engine.wait(20)
     assert (logged["level"], logged["number"]) == ("warning", 1)
     assert "livefloor check" in logged["event"]
+
+
+PULLED = """
+[[tenant.source]]
+name = "spaces"
+format = "cisco-spaces"
+[tenant.source.pull]
+url = "{url}"
+header = "X-API-KEY"
+secret_env = "SPACES_KEY"
+"""
+
+
+@pytest.mark.parametrize(
+    ("url", "odd"),
+    [
+        ("https://spaces.example/events", False),
+        ("http://127.0.0.1:8090/events", False),
+        ("http://spaces.example/events", True),
+    ],
+)
+def test_a_secret_that_goes_in_plain_text_is_worth_a_look(
+    tmp_path: Path, url: str, *, odd: bool
+) -> None:
+    path = write(tmp_path, site=SITE + PULLED.format(url=url))
+    said = "pull acme-spaces: its secret goes in plain text; use https or wss"
+    assert [one for one in doubted(path) if one.startswith("pull")] == [said] * odd
+
+
+def test_the_host_that_is_asked_is_shown_and_nothing_else_of_its_address(
+    tmp_path: Path,
+) -> None:
+    path = write(tmp_path, site=SITE + PULLED.format(url="https://h.example/?k=t0k3n"))
+    out = StringIO()
+    show(config.load(path), Console(file=out, width=200))
+    assert "pull acme-spaces asks h.example\n" in out.getvalue()
+    assert "t0k3n" not in out.getvalue()

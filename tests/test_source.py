@@ -39,3 +39,11 @@ def test_a_route_gives_the_topic_after_the_base_of_its_source(
     source = Source(name="s", tenant=tenant, form=FORMATS["livefloor"])
     assert Route(source, topic_filter).rests([Message(topic)] * 2) == [rest, rest]
     assert topic[len(base_of(topic_filter)) :] == rest
+
+
+def test_a_route_takes_all_messages_of_a_link_of_its_own() -> None:
+    tenant = Tenant("acme", small_plan())
+    route = Route(Source(name="s", tenant=tenant, form=FORMATS["livefloor"]))
+    messages = [Message(""), Message("")]
+    assert route.all(messages) == {route: messages}
+    assert route.rests(messages) == ["", ""]

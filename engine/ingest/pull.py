@@ -135,8 +135,6 @@ class Pull:
             return Ended(Reason.REFUSED, str(error))
         finally:
             intake.close()
-        msg = "a connection ended without a reason"
-        raise RuntimeError(msg)
 
     def _tell(self, fault: Ended, wait_s: float) -> None:
         self.ended[fault.reason] += 1

@@ -7,9 +7,10 @@ whoever is named.
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Never
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -29,10 +30,14 @@ if TYPE_CHECKING:
 _PING_S = 20.0
 _CLOSE_S = 1.0
 
+# Its debug lines hold headers and frames: secrets and people.
+_SILENT = logging.getLogger("engine.ingest.pull_modes.websockets")
+_SILENT.setLevel(logging.CRITICAL + 1)
+
 
 async def stream(
     terms: Terms, intake: Intake, ready: Callable[[], None], since_ms: int | None
-) -> None:
+) -> Never:
     """Read lines without end."""
     url = URL(terms.url)
     sent_ms = _sent_ms(terms.resume)
@@ -52,7 +57,7 @@ async def stream(
 
 async def poll(
     terms: Terms, intake: Intake, ready: Callable[[], None], since_ms: int | None
-) -> None:
+) -> Never:
     """Ask at intervals; each answer is one message."""
     del since_ms
     clock = asyncio.get_running_loop().time
@@ -71,7 +76,7 @@ async def poll(
 
 async def websocket(
     terms: Terms, intake: Intake, ready: Callable[[], None], since_ms: int | None
-) -> None:
+) -> Never:
     """Read the frames of a socket."""
     del since_ms
     with ends(terms):
@@ -86,6 +91,7 @@ async def websocket(
             max_size=terms.max_bytes,
             compression=None,
             proxy=terms.proxy,
+            logger=_SILENT,
         )
     try:
         if terms.first is not None:

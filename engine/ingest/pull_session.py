@@ -13,7 +13,7 @@ import ssl
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, Never, Protocol, TypeAlias
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -87,12 +87,14 @@ class Terms:
     max_outstanding_bytes: int = 4 << 20
 
     def __post_init__(self) -> None:
-        if not _fits(self.url, self.mode):
+        if not _fits(self.url, _SCHEMES[self.mode]):
             known = " or ".join(f"{one}://host/…" for one in _SCHEMES[self.mode])
             raise ConfigError(
                 f"pull: in mode {self.mode!r} write url as {known}, without a user or "
                 "password: the secret belongs into a header"
             )
+        if self.proxy is not None and not _fits(self.proxy, ("http", "https")):
+            raise ConfigError("pull: write proxy as http://host:port")
         self.headers()
 
     @property
@@ -119,18 +121,22 @@ class Terms:
         return {self.header: secret.decode("ascii")}
 
 
-def _fits(url: str, mode: Mode) -> bool:
-    """Return whether a url is one of a mode, and holds no credentials."""
+def _fits(url: str, schemes: Sequence[str]) -> bool:
+    """Return whether a url has a host, one of the schemes, and no credentials."""
     try:
         parts = urlsplit(url)
-        return (
-            parts.scheme in _SCHEMES[mode]
-            and bool(parts.hostname)
-            and parts.port != 0
-            and parts.username is parts.password is None
-        )
+        host = (parts.hostname or "").encode("idna")
+        port = parts.port
     except ValueError:
         return False
+    return (
+        parts.scheme in schemes
+        and host != b""
+        and port != 0
+        and parts.username is parts.password is None
+        and url.isprintable()
+        and not {" ", "#"} & {*url}
+    )
 
 
 class Received(NamedTuple):
@@ -207,7 +213,7 @@ class Serve(Protocol):
         intake: Intake,
         ready: Callable[[], None],
         since_ms: int | None,
-    ) -> None: ...
+    ) -> Never: ...
 
 
 @contextmanager

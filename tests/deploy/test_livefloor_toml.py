@@ -74,6 +74,7 @@ def test_what_the_shipped_configuration_shows_are_the_defaults(folder: Path) -> 
         config.Redis,
         config.Auth,
         config.Broker,
+        config.Pull,
         config.Tenant,
         config.Source,
     ],

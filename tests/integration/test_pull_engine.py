@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+import redis
 
 from engine.embedded import Broker
 from tests.ingest.pull_server import HEAD, Request, Server
@@ -23,6 +24,8 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow]
 SECRET = "p" * 30
 HOPPER = 3
 FREE, OCCUPIED = 1, 2
+MARKS = ("0a:1b:2c:3d:4e:5f", "eve@nowhere.example", "eve-17", "map-of-eve")
+"""Of somebody who does not share."""
 MORE = """
 [[tenant.source]]
 name = "spaces"
@@ -42,6 +45,21 @@ def counted(users: int, sent_ms: int) -> dict[str, object]:
     }
 
 
+def bystander(sent_ms: int) -> dict[str, object]:
+    return {
+        "recordTimestamp": sent_ms,
+        "eventType": "DEVICE_LOCATION_UPDATE",
+        "deviceLocationUpdate": {
+            "device": {"macAddress": MARKS[0], "email": MARKS[1]},
+            "rawUserId": MARKS[2],
+            "lastSeen": sent_ms,
+            "mapId": MARKS[3],
+            "xPos": 1.5,
+            "yPos": 2.5,
+        },
+    }
+
+
 async def test_a_stream_reaches_the_map_breaks_and_goes_on_from_what_is_safe(
     tmp_path: Path, redis_locations: Redis, redis_registry: Redis
 ) -> None:
@@ -50,6 +68,7 @@ async def test_a_stream_reaches_the_map_breaks_and_goes_on_from_what_is_safe(
 
     async def first(request: Request) -> None:
         request.writer.write(HEAD)
+        await request.say(bystander(sent_ms), b"{" + MARKS[2].encode())
         await request.say(counted(5, sent_ms))
         await cut.wait()
         request.writer.close()
@@ -83,7 +102,17 @@ async def test_a_stream_reaches_the_map_breaks_and_goes_on_from_what_is_safe(
             assert server.requests[0].target == "/events"
             since_ms = sent_ms - 60_000
             assert server.requests[1].target == f"/events?fromTimestamp={since_ms}"
-            assert SECRET not in engine.log
+            disposed = (
+                'engine_events_total{outcome="disposed",source="spaces",tenant="acme"}'
+            )
+            assert await engine.metric(disposed) == 1
+            _, page = await engine.request("GET", "/metrics")
+            with redis.Redis.from_url(redis_locations.url) as client:
+                keys: list[bytes] = client.keys()
+                kept = b"".join(client.dump(key) or b"" for key in keys)
+            told = engine.log + page.decode() + repr([*keys, kept])
+            assert [one for one in (SECRET, *MARKS) if one in told] == []
+            assert MARKS[0].replace(":", "") not in told
         finally:
             await engine.stop()
 

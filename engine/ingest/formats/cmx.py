@@ -172,7 +172,7 @@ def _spot(what: _What) -> Spot | None:
     if at is None:
         return None
     x, y = number_of(at.x), number_of(at.y)
-    metres = _METRES.get(at.unit or "FEET")
+    metres = _METRES.get((at.unit or "FEET").upper())
     floor = what.floor_ref_id or _digits(what.floor_id)
     if x is None or y is None or metres is None or not floor:
         return None

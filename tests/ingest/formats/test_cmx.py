@@ -74,8 +74,9 @@ def test_what_is_no_coordinate_is_none(at: object) -> None:
 
 
 def test_one_coordinate_may_be_zero() -> None:
-    spot = spot_of(locationCoordinate={"x": 0.0, "y": 4.5})
-    assert spot == Spot("17", 0.0, 4.5)
+    for unit in ("FEET", "Feet", None, ""):
+        spot = spot_of(locationCoordinate={"x": 0.0, "y": 4.5, "unit": unit})
+        assert spot == Spot("17", 0.0, 4.5)
 
 
 @given(st.floats(0.1, 1e4))

@@ -66,6 +66,11 @@ def test_a_bare_nan_is_null_and_one_in_a_text_is_text(value: object) -> None:
     assert json.loads(b"".join(meraki._without_nan(wire))) == nulled(value)  # noqa: SLF001 - the rule itself
 
 
+def test_a_login_keeps_its_letters_where_a_coordinate_is_a_bare_nan() -> None:
+    (record,) = records(body(client(userId="NaNcy", locations=[located(x=math.nan)])))
+    assert identify(record, "", 0).login == "NaNcy"
+
+
 @given(st.binary(max_size=60))
 def test_bytes_without_a_nan_stay_as_they_are(wire: bytes) -> None:
     wire = wire.replace(b"NaN", b"")
