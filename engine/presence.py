@@ -303,9 +303,15 @@ class Presence:
         known = (rows != _AWAY) & (_column(self._observed_ms)[rows] > 0)
         subjects, rows = subjects[known], rows[known]
         away = _column(self._space)[rows] == _AWAY
-        for subject in subjects[away].tolist():
-            for row in self._left_beside(subject):
-                subjects, rows = np.append(subjects, subject), np.append(rows, row)
+        beside = [
+            (subject, row)
+            for subject in subjects[away].tolist()
+            for row in self._left_beside(subject)
+        ]
+        if beside:
+            more, more_rows = np.array(beside).T
+            subjects = np.concatenate([subjects, more])
+            rows = np.concatenate([rows, more_rows])
         spaces = _column(self._space)[rows]
         seen_ms = np.where(spaces == _AWAY, _column(self._moved_ms)[rows], 0)
         # Of a place by coordinates no access point is told: none has seen it there.

@@ -54,6 +54,18 @@ format = "livefloor"
 verify = "meraki"
 secret_env = "SCANS_SECRET"
 """
+MAP = """
+[[map]]
+source = "own"
+floor = "first [1]"
+level = "hq/1"
+unit = "metres"
+origin = "bottom-left"
+width = 11.13
+height = 5.53
+points = [[0, 0, 0, 0], [11.13, 0, 1e-4, 0], [0, 5.53, 0, 5e-5]]
+"""
+MAPPED = SITE.replace("[[tenant.source]]", 'maps = "maps.toml"\n[[tenant.source]]', 1)
 ACCESS_POINTS = ("a,hq-0-north", "b,hq-1-hopper")
 WATCHED = tuple(
     f"hq-{level}-{name}"
@@ -70,12 +82,14 @@ def write(  # noqa: PLR0913 - what a site is made of
     access_points: Sequence[str] = ACCESS_POINTS,
     watched: Sequence[str] = WATCHED,
     header: str = "source,device,space,kind",
+    maps: str = MAP,
 ) -> Path:
     """Write a site in which nothing is odd, but for what is given."""
     (folder / "plan.geojson").write_bytes(plan_file([*plan_features(), *features]))
     (folder / "access-points.csv").write_text("\n".join(["ap,space", *access_points]))
     rows = [f"own,{space},{space},presence" for space in watched]
     (folder / "sensors.csv").write_text("\n".join([header, *rows]))
+    (folder / "maps.toml").write_text(maps)
     (folder / "livefloor.toml").write_text(site)
     return folder / "livefloor.toml"
 
@@ -165,6 +179,34 @@ def test_what_is_odd_is_one_sentence(
     tmp_path: Path, odd: dict[str, Any], doubt: str
 ) -> None:
     assert doubt in doubted(write(tmp_path, **odd))
+
+
+def test_a_level_with_a_map_needs_no_access_point(tmp_path: Path) -> None:
+    path = write(tmp_path, site=MAPPED, access_points=ACCESS_POINTS[:1])
+    assert doubted(path) == []
+    (doubt,) = doubted(write(tmp_path, site=MAPPED, access_points=[]))
+    assert doubt.endswith("no access point or map on hq/0; nobody will be found there")
+
+
+@pytest.mark.slow
+def test_the_command_shows_each_map_and_what_is_odd_about_it(tmp_path: Path) -> None:
+    found = livefloor("check", write(tmp_path, site=MAPPED))
+    assert (found.returncode, found.stderr) == (0, "")
+    lines = [line.split() for line in found.stdout.splitlines()]
+    shown = ["acme/own", "first", "[1]", "hq/1", "1", "0.0", "m", "10", "m"]
+    assert shown in lines
+    assert "worth a look" not in found.stdout
+    half = MAP.replace("11.13", "5.565").replace("1e-4", "5e-5")
+    found = livefloor("check", write(tmp_path, site=MAPPED, maps=half))
+    assert "maps.toml: 50% of level 'hq/1' lies in its maps" in found.stdout
+
+
+@pytest.mark.slow
+def test_the_command_refuses_a_map_with_its_line(tmp_path: Path) -> None:
+    wrong = MAP.replace('"metres"', '"feet"')
+    found = livefloor("check", write(tmp_path, site=MAPPED, maps=wrong))
+    assert found.returncode == 2
+    assert "maps.toml, line 10: 1 of unit 'feet' is 1 m by the points" in found.stderr
 
 
 def test_an_area_is_watched_by_the_sensors_of_its_desks(tmp_path: Path) -> None:

@@ -60,6 +60,8 @@ def test_a_file_is_read_with_its_defaults() -> None:
         ('["acme/#"]', '["a/#", "a/#"]', "topic filter 'a/# at main' is used twice"),
         ('name = "radius"', 'name = "wifi"', "'wifi' is used twice"),
         ('topics = ["acme/#"]', 'topics = ["a"]\nverify = "mist"', "is for webhooks"),
+        ("[redis]", "[locate]\nroom_m = 20\n[redis]", "room_m up to zone_m"),
+        ("[redis]", "[locate]\nlevel_m = 9\n[redis]", "zone_m up to level_m"),
     ],
 )
 def test_what_does_not_fit_is_named(old: str, new: str, problem: str) -> None:

@@ -210,7 +210,11 @@ def refusal(text: str) -> str:
             "",
             ", line 9: needs three points or more",
         ),
-        ("[0, 0, 0, 0]", "[0, 0, 10, 50]", ", line 9: the points lie "),
+        (
+            "[0, 0, 0, 0]",
+            "[0, 0, 0, 50]",
+            ", line 9: the points lie 5,529 km from level 'hq/1': write longitude",
+        ),
         ("points = [", "points = [\n]\nothers = [", ", line 11: [[map]] has no key"),
         (
             "points = [",

@@ -82,6 +82,7 @@ id = "acme"
 realms = ["corp"]
 plan = "plan.geojson"
 access_points = "access-points.csv"
+maps = "maps.toml"
 sensors = "sensors.csv"
 
 [[tenant.source]]
@@ -114,6 +115,19 @@ ap-2,hq-1-hopper,80
 04-bd-88-00-53-02,hq-0-lovelace,80
 """
 
+_MAPS = """
+[[map]]
+source = "own"
+floor = "first"
+level = "hq/1"
+unit = "metres"
+origin = "bottom-left"
+width = 11.13
+height = 5.53
+points = [[0, 0, 0, 0], [11.13, 0, 1e-4, 0], [0, 5.53, 0, 5e-5]]
+"""
+"""The whole level; Hopper lies from 2.2 to 4.5 m of x and up to 2.2 m of y."""
+
 _SENSORS = """source,device,channel,space,kind,hold_s,interval_s
 own,desk-1,,hq-1-desk-1,presence,,
 own,room-1,,hq-1-lovelace,count,,
@@ -143,6 +157,7 @@ class Engine(Child):
         site.mkdir(exist_ok=True)
         (site / "plan.geojson").write_bytes(plan_file())
         (site / "access-points.csv").write_text(_ACCESS_POINTS)
+        (site / "maps.toml").write_text(_MAPS)
         (site / "sensors.csv").write_text(_SENSORS)
         (site / "token.secret").write_text(SECRET)
         (site / "radius.secret").write_text(WEBHOOK_SECRET)

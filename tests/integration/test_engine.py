@@ -166,6 +166,32 @@ async def test_associations_in_each_format_reach_the_finder_within_a_second(
     assert await engine.location(ada) is None
 
 
+async def test_coordinates_reach_the_finder_and_outlast_a_restart_until_who_is_gone(
+    engine: Engine,
+) -> None:
+    await engine.json("PUT", "/v1/me/consent", login="ada")
+    ada = await engine.subject("ada")
+    here = {"login": "ada", "floor": "first", "x": 3.3, "y": 1.1, "accuracy_m": 2}
+    publish(engine, "acme/wifi", here)
+
+    async def is_in(space: str | None) -> bool:
+        return await engine.location(ada) == space
+
+    await eventually(lambda: is_in("hq-1-hopper"), within_s=1)
+    await engine.stop()
+    await engine.start()
+    assert await is_in("hq-1-hopper")
+    publish(engine, "acme/wifi", {"login": "ada", "ap": "unlisted", "event": "left"})
+    publish(engine, "acme/wifi", {"login": "ada", "ap": "ap-2", "event": "left"})
+    publish(engine, "acme/wifi", [here | {"floor": "2nd"}, here | {"accuracy_m": 99}])
+    publish(engine, "acme/x", {"sensor": "desk-1", "occupied": True})
+    async with engine.floor("hq/1") as floor:
+        await floor.until(lambda f: f.state[ROW["desk-1"]] == OCCUPIED, within_s=5)
+    assert await is_in("hq-1-hopper")
+    publish(engine, "acme/wifi", {"login": "ada", "event": "gone"})
+    await eventually(lambda: is_in(None), within_s=1)
+
+
 async def test_opting_out_while_events_pour_in_is_final(engine: Engine) -> None:
     await engine.json("PUT", "/v1/me/consent", login="ada")
     ada = await engine.subject("ada")

@@ -19,6 +19,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from math import isfinite
 from typing import Final, TypeAlias, TypeVar
 
 import msgspec
@@ -279,7 +280,7 @@ def number_of(value: float | str | None) -> float | None:
             value = float(value)
         except ValueError:
             return None
-    return value if value is not None and math.isfinite(value) else None
+    return value if value is not None and isfinite(value) else None
 
 
 def radius_of(value: float | str | None, metres: float = 1.0) -> float:
