@@ -7,7 +7,9 @@
     │   ├── Malformed      1001  not the format, or a field of the wrong type
     │   ├── TooLarge       1002  more bytes or records than the format allows
     │   ├── BadTime        1003  no usable time, or one out of range
-    │   └── UnknownName    1004  an access point or sensor that the plan does not know
+    │   ├── UnknownName    1004  an access point or sensor that the plan does not know
+    │   ├── Unsupported    1005  the format allows it, and the engine does not read it
+    │   └── Gap            1006  messages of the source are missing before this one
     ├── RequestError       the caller is to blame    2xxx  answered with an HTTP status
     │   ├── BadRequest     2002  400, the body or a parameter does not fit
     │   ├── Unauthorized   2001  401, no token or one that is not accepted
@@ -71,6 +73,20 @@ class UnknownName(InputError):
 
     code = 1004
     reason = "unknown_name"
+
+
+class Unsupported(InputError):
+    """The format allows it, and the engine does not read it."""
+
+    code = 1005
+    reason = "unsupported"
+
+
+class Gap(InputError):
+    """Messages are missing before this one, by the source's own count."""
+
+    code = 1006
+    reason = "gap"
 
 
 class RequestError(EngineError):

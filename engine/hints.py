@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from engine.errors import BadTime, Malformed, TooLarge, UnknownName
+from engine.errors import BadTime, Gap, Malformed, TooLarge, UnknownName, Unsupported
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,6 +36,14 @@ HINTS = {
     UnknownName.reason: (
         "a sensor or access point that is in no table: add it to the file of `sensors` "
         "or `access_points`, then `livefloor check`"
+    ),
+    Unsupported.reason: (
+        "something that the format allows and the engine does not read, such as a "
+        "template: the page of the format in deploy/sources says what it does read"
+    ),
+    Gap.reason: (
+        "messages of this source are missing, by its own count: see whether the broker "
+        "drops some, and ask the edge node for a rebirth where values stay unknown"
     ),
 }
 """What to do about each reason of `engine_invalid_events_total`, in our own words."""

@@ -26,7 +26,15 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from engine.errors import BadTime, InputError, Malformed, TooLarge, UnknownName
+from engine.errors import (
+    BadTime,
+    Gap,
+    InputError,
+    Malformed,
+    TooLarge,
+    UnknownName,
+    Unsupported,
+)
 from engine.model import Outcome
 from engine.spelling import ID
 
@@ -72,7 +80,15 @@ LABELS: Final[Mapping[str, frozenset[str] | re.Pattern[str]]] = {
     "reason": frozenset(
         {
             kind.reason
-            for kind in (InputError, Malformed, TooLarge, BadTime, UnknownName)
+            for kind in (
+                InputError,
+                Malformed,
+                TooLarge,
+                BadTime,
+                UnknownName,
+                Unsupported,
+                Gap,
+            )
         }
     ),
     "role": frozenset({"locations", "registry"}),

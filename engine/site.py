@@ -85,6 +85,8 @@ def build(config: settings.Config) -> Site:
             )
         for source in tenant.sources:
             form = FORMATS[source.format]
+            if form.fresh is not None:
+                form = form.fresh()
             made = Source(name=source.name, tenant=built, form=form)
             site.sources[tenant.id, source.name] = made
             if source.broker is not None:

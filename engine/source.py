@@ -97,7 +97,9 @@ class Route:
 
     def __init__(self, source: Source, *topic_filters: str) -> None:
         self.source = source
-        bases = [base_of(topic_filter) for topic_filter in topic_filters] or [""]
+        bases = [base_of(topic_filter) for topic_filter in topic_filters]
+        if source.form.whole or not bases:
+            bases = [""]
         self._base = len(bases[0])
         self._bases: Routes[str] | None = None
         if len(set(bases)) > 1:
@@ -106,7 +108,7 @@ class Route:
                 self._bases.add(topic_filter, base)
 
     def rests(self, messages: Sequence[Message]) -> list[str]:
-        """Return the topic of each message after the source's base."""
+        """Return the topic of each message after the source's base, or whole."""
         topics = [message.topic for message in messages]
         if self._bases is None:
             base = self._base

@@ -39,3 +39,11 @@ def test_a_route_gives_the_topic_after_the_base_of_its_source(
     source = Source(name="s", tenant=tenant, form=FORMATS["livefloor"])
     assert Route(source, topic_filter).rests([Message(topic)] * 2) == [rest, rest]
     assert topic[len(base_of(topic_filter)) :] == rest
+
+
+def test_a_route_gives_the_whole_topic_to_a_format_that_asks_for_it() -> None:
+    tenant = Tenant("acme", small_plan())
+    source = Source(name="s", tenant=tenant, form=FORMATS["ha-discovery"])
+    topics = ["homeassistant/binary_sensor/hall/config", "tele/hall/LWT"]
+    for route in (Route(source, "homeassistant/#", "tele/#"), Route(source)):
+        assert route.rests([Message(topic) for topic in topics]) == topics

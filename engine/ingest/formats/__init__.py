@@ -4,6 +4,9 @@ A format is a row of pure functions in `FORMATS`. They do no I/O, keep nothing b
 two calls, and take the time as an argument. To add one, write its file, add its row,
 and put samples of it under `tests/ingest/formats/samples/`.
 
+Some sources say once what a value means and send bare values ever after. Their formats
+remember what was said, bounded, and no value: such a row is `fresh` for each source.
+
 How the pipeline uses a row, and why in this order:
 
 1. `split` refuses a payload over `max_bytes` before anything looks at it, and
@@ -30,7 +33,14 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from engine.errors import InputError, Malformed, TooLarge
-from engine.ingest.formats import chirpstack4, livefloor, radius, zigbee2mqtt
+from engine.ingest.formats import (
+    chirpstack4,
+    ha_discovery,
+    livefloor,
+    radius,
+    sparkplug,
+    zigbee2mqtt,
+)
 from engine.ingest.formats.wire import FUTURE_MS, REFUSALS, Batch, Record, each
 
 if TYPE_CHECKING:
@@ -73,6 +83,7 @@ class Format:
         answer: The HTTP status that its sender expects of success.
         fresh: Of a format that remembers between two calls: gives a new one, for one
             source alone.
+        whole: Its functions get whole topics, since messages name topics of others.
     """
 
     name: str
@@ -86,6 +97,7 @@ class Format:
     verify: str = "secret"
     answer: int = 204
     fresh: Callable[[], Format] | None = None
+    whole: bool = False
 
     def fit(self, payloads: Sequence[bytes]) -> bool:
         """Return whether no payload is over the limit."""
@@ -119,6 +131,19 @@ class Format:
         return (payload,) if self.records is None else self.records(payload)
 
 
+def _remembering(
+    name: str, max_bytes: int, remember: Callable[[], Batch[Sequence[Reading] | None]]
+) -> Format:
+    """Return a format whose `read` is made by `remember`, with an empty memory."""
+
+    def fresh() -> Format:
+        return Format(
+            name, max_bytes=max_bytes, read=remember(), fresh=fresh, whole=True
+        )
+
+    return fresh()
+
+
 FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
     {
         row.name: row
@@ -127,6 +152,11 @@ FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
                 "chirpstack4",
                 max_bytes=chirpstack4.MAX_BYTES,
                 read=each(chirpstack4.read),
+            ),
+            _remembering(
+                "ha-discovery",
+                ha_discovery.MAX_BYTES,
+                lambda: each(ha_discovery.Memory().read),
             ),
             Format(
                 "livefloor",
@@ -142,6 +172,11 @@ FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
                 max_bytes=radius.MAX_BYTES,
                 identify=each(radius.identify),
                 observe=each(radius.observe),
+            ),
+            _remembering(
+                "sparkplug",
+                sparkplug.MAX_BYTES,
+                lambda: sparkplug.Memory().read,
             ),
             Format(
                 "zigbee2mqtt",

@@ -49,6 +49,9 @@ REFUSALS: Final[tuple[type[Exception], ...]] = (
 SourceTime: TypeAlias = int | float | str | None
 """A time as sources write it."""
 
+MAX_ENV = 10**9
+"""The largest thousandth of a unit that can be meant: a million of it."""
+
 MAX_COUNT = 1_000_000
 """The largest count or number of pulses of one sensor that can be meant."""
 
@@ -79,6 +82,8 @@ PRESENCE = ReadingKind.PRESENCE
 MOTION = ReadingKind.MOTION
 COUNT = ReadingKind.COUNT
 HEALTH = ReadingKind.HEALTH
+CONTACT = ReadingKind.CONTACT
+ENV = ReadingKind.ENV
 CACHED = ReadingFlag.CACHED
 
 
@@ -103,6 +108,37 @@ def each(one: Callable[[Record, str, int], T | None]) -> Batch[T | None]:
         return found
 
     return batch
+
+
+def plain(value: float | None) -> Sequence[tuple[ReadingKind, int]]:
+    """Return what a value can mean of which its source does not say what it measures.
+
+    That is a kind and a value for each reading which its type allows; the binding of
+    the sensor says which of them is meant, and the others find no channel.
+
+    Args:
+        value: A boolean is presence, motion, or a door that is open; a whole number is
+            people, pulses, or (0 and 1) presence. None is unknown, and so is a number
+            below 0 or over `MAX_COUNT`; one with decimals is nothing, as nobody says
+            its unit.
+    """
+    if value is None:
+        return ((PRESENCE, -1), (COUNT, -1), (CONTACT, -1))
+    if isinstance(value, bool):
+        return ((PRESENCE, int(value)), (MOTION, int(value)), (CONTACT, int(value)))
+    if not 0 <= value <= MAX_COUNT:  # so that NaN is unknown, too
+        return ((PRESENCE, -1), (COUNT, -1))
+    number = int(value)
+    if number != value:
+        return ()
+    present = number if number <= 1 else -1
+    return ((PRESENCE, present), (COUNT, number), (MOTION, number))
+
+
+def thousandths(value: float) -> int | None:
+    """Return the value of an ENV reading, None for a number that cannot be meant."""
+    # Written so that NaN is refused, too.
+    return round(value * 1000) if -MAX_ENV <= value * 1000 <= MAX_ENV else None
 
 
 def parse_time(value: SourceTime) -> int | None:
