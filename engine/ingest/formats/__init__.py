@@ -132,13 +132,17 @@ class Format:
 
 
 def _remembering(
-    name: str, max_bytes: int, remember: Callable[[], Batch[Sequence[Reading] | None]]
+    name: str,
+    max_bytes: int,
+    remember: Callable[[], Batch[Sequence[Reading] | None]],
+    *,
+    whole: bool = False,
 ) -> Format:
     """Return a format whose `read` is made by `remember`, with an empty memory."""
 
     def fresh() -> Format:
         return Format(
-            name, max_bytes=max_bytes, read=remember(), fresh=fresh, whole=True
+            name, max_bytes=max_bytes, read=remember(), fresh=fresh, whole=whole
         )
 
     return fresh()
@@ -157,6 +161,7 @@ FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
                 "ha-discovery",
                 ha_discovery.MAX_BYTES,
                 lambda: each(ha_discovery.Memory().read),
+                whole=True,
             ),
             Format(
                 "livefloor",
@@ -177,11 +182,12 @@ FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
                 "sparkplug",
                 sparkplug.MAX_BYTES,
                 lambda: sparkplug.Memory().read,
+                whole=True,
             ),
-            Format(
+            _remembering(
                 "zigbee2mqtt",
-                max_bytes=zigbee2mqtt.MAX_BYTES,
-                read=each(zigbee2mqtt.read),
+                zigbee2mqtt.MAX_BYTES,
+                lambda: each(zigbee2mqtt.Memory().read),
             ),
         )
     }

@@ -17,7 +17,7 @@ where `topics` of the source names them first, as brokers replay them in that or
 none                                     whatever the binding says (`wire.plain`)
 `sensor`, `device_class` is …
 `carbon_dioxide`, `temperature`,         env, in the unit that `unit_of_measurement`
-`humidity`, `illuminance`, `battery`     says; passed over where that is another
+`humidity`, `illuminance`                says; passed over where that is another
 none, and no unit                        a whole number, whatever the binding says
 =======================================  ==============================================
 
@@ -116,7 +116,6 @@ _METRICS: Final = {
     ("temperature", "°C"): Metric.TEMPERATURE,
     ("humidity", "%"): Metric.HUMIDITY,
     ("illuminance", "lx"): Metric.ILLUMINANCE,
-    ("battery", "%"): Metric.BATTERY,
 }
 _MODES = ("latest", "all", "any")
 _NONE = "None"
