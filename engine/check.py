@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich import box
 from rich.table import Table
 
-from engine.ingest.formats import FORMATS
+from engine.ingest.formats import find
 from engine.site import premises
 from engine.space import COUNTED, Kind
 
@@ -91,7 +91,7 @@ def _of(tenant: Tenant, found: Premises) -> Iterator[str]:
     yield from _of_sensors(found)
     speaking = {binding.source for binding in found.bindings}
     for source in tenant.sources:
-        if FORMATS[source.format].observe is None and source.name not in speaking:
+        if find(source.format).observe is None and source.name not in speaking:
             yield f"source {source.name} sends readings, and no sensor is of it"
     boundless = [
         space.id

@@ -19,7 +19,7 @@ import msgspec
 from msgspec import Meta, field
 
 from engine.errors import ConfigError
-from engine.ingest.formats import FORMATS
+from engine.ingest.formats import find
 from engine.misfit import misfit
 from engine.spelling import Id  # noqa: TC001 - read at run time by msgspec
 
@@ -149,11 +149,18 @@ class Broker(_Settings, frozen=True, kw_only=True):
         return urlsplit(self.url).scheme == "mqtts"
 
 
+class FormatName(str):
+    """The name of a format, or the path of a profile of the operator's own."""
+
+    __slots__ = ()
+
+
 class Source(_Settings, frozen=True, kw_only=True):
     """One stream into the engine: over MQTT (`broker`, `topics`) or by webhook."""
 
     name: Id
-    format: str
+    format: FormatName
+    """A name, or the file of a profile: what ends in `.toml`."""
     broker: Id | None = None
     topics: tuple[str, ...] = ()
     qos: Literal[0, 1] = 1
@@ -254,10 +261,13 @@ def parse(data: bytes, path: Path) -> Config:
         ConfigError: With the file, the line or key, and what to write instead.
     """
 
-    def anchored(_: type, value: object) -> Path:
+    def anchored(kind: type, value: object) -> Path | FormatName:
         if not isinstance(value, str):
             raise TypeError("Expected `str`")
-        return path.parent / value
+        if kind is FormatName and not value.endswith(".toml"):
+            return FormatName(value)
+        there = path.parent / value
+        return FormatName(there) if kind is FormatName else there
 
     try:
         text = data.decode()
@@ -311,8 +321,10 @@ def _contradictions(config: Config) -> list[str]:
 
 
 def _of(source: Source, brokers: set[str]) -> list[str]:
-    if source.format not in FORMATS:
-        return [f"format must be one of {', '.join(sorted(FORMATS))}"]
+    try:
+        find(source.format)
+    except ConfigError as error:
+        return [str(error)]
     if source.broker is None and not source.webhook:
         return ["needs a broker with topics, or a secret_file for a webhook"]
     if source.broker is not None and source.broker not in brokers:

@@ -13,6 +13,7 @@ from engine.app import DemoParts, Engine, now_ms
 from engine.config import (
     Broker,
     Config,
+    FormatName,
     Log,
     Occupancy,
     Presence,
@@ -210,7 +211,7 @@ def _config(
     sources = tuple(
         Source(
             name=feed.name,
-            format=feed.format,
+            format=FormatName(feed.format),
             broker=broker.name if feed.topics else None,
             topics=(feed.topics,) if feed.topics else (),
             secret_file=None if feed.topics else folder / "radius.secret",

@@ -9,7 +9,8 @@
     │   ├── BadTime        1003  no usable time, or one out of range
     │   ├── UnknownName    1004  an access point or sensor that the plan does not know
     │   ├── Unsupported    1005  the format allows it, and the engine does not read it
-    │   └── Gap            1006  messages of the source are missing before this one
+    │   ├── Gap            1006  messages of the source are missing before this one
+    │   └── UnknownValue   1007  a value without a meaning; all else is read
     ├── RequestError       the caller is to blame    2xxx  answered with an HTTP status
     │   ├── BadRequest     2002  400, the body or a parameter does not fit
     │   ├── Unauthorized   2001  401, no token or one that is not accepted
@@ -87,6 +88,13 @@ class Gap(InputError):
 
     code = 1006
     reason = "gap"
+
+
+class UnknownValue(InputError):
+    """A value that the format gives no meaning: it alone is refused, never guessed."""
+
+    code = 1007
+    reason = "unknown_value"
 
 
 class RequestError(EngineError):

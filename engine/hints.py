@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from engine.errors import BadTime, Gap, Malformed, TooLarge, UnknownName, Unsupported
+from engine.errors import (
+    BadTime,
+    Gap,
+    Malformed,
+    TooLarge,
+    UnknownName,
+    UnknownValue,
+    Unsupported,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,6 +52,10 @@ HINTS = {
     Gap.reason: (
         "messages of this source are missing, by its own count: see whether the broker "
         "drops some, and ask the edge node for a rebirth where values stay unknown"
+    ),
+    UnknownValue.reason: (
+        "a value that the source's profile has no meaning for: show a message to "
+        "`livefloor map test`, and list the value in the profile"
     ),
 }
 """What to do about each reason of `engine_invalid_events_total`, in our own words."""

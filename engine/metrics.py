@@ -33,6 +33,7 @@ from engine.errors import (
     Malformed,
     TooLarge,
     UnknownName,
+    UnknownValue,
     Unsupported,
 )
 from engine.model import Outcome
@@ -88,6 +89,7 @@ LABELS: Final[Mapping[str, frozenset[str] | re.Pattern[str]]] = {
                 UnknownName,
                 Unsupported,
                 Gap,
+                UnknownValue,
             )
         }
     ),

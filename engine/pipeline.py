@@ -14,7 +14,7 @@ from itertools import compress
 from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple
 
-from engine.errors import BadTime, UnknownName
+from engine.errors import BadTime, UnknownName, UnknownValue
 from engine.ingest.formats import REFUSALS
 from engine.model import Outcome, ReadingFlag, ReadingKind
 from engine.privacy.consent import NOBODY, STRANGER
@@ -43,7 +43,9 @@ class _Refusals:
         self.reason: str | None = None
 
     def __call__(self, error: Exception) -> None:
-        self.reason = self._tally.refuse(error)
+        reason = self._tally.refuse(error)
+        if not isinstance(error, UnknownValue):  # the rest of its record was read
+            self.reason = reason
 
 
 class _Part(NamedTuple):

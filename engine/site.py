@@ -11,7 +11,7 @@ from urllib.parse import quote, urlsplit
 from engine.config import contents, secret
 from engine.errors import ConfigError
 from engine.files import access_points, geojson, sensors
-from engine.ingest.formats import FORMATS
+from engine.ingest.formats import find
 from engine.ingest.mqtt import Credentials, Subscription, Terms, tls_context
 from engine.ingest.routing import Routes
 from engine.query.auth import Authenticator
@@ -84,7 +84,7 @@ def build(config: settings.Config) -> Site:
                 f"{min(unknown)!r}; sensors name one of {', '.join(sorted(known))}"
             )
         for source in tenant.sources:
-            form = FORMATS[source.format]
+            form = find(source.format)
             if form.fresh is not None:
                 form = form.fresh()
             made = Source(name=source.name, tenant=built, form=form)

@@ -52,7 +52,7 @@ def test_a_file_is_read_with_its_defaults() -> None:
         ("mqtts://", "http://", "mqtt://host:1883"),
         ("mqtts://broker.example", "mqtt://:1", "mqtt://host:1883"),
         ("mqtts://broker.example", "mqtt://h:99999", "mqtt://host:1883"),
-        ('format = "radius"', 'format = "morse"', "must be one of chirpstack4"),
+        ('format = "radius"', 'format = "morse"', "write one of chirpstack4"),
         ('broker = "main"', 'broker = "other"', "no \\[\\[broker\\]\\]"),
         ('broker = "main"', "", "needs a broker with topics"),
         ('topics = ["acme/#"]', "", "go together"),

@@ -29,10 +29,13 @@ reason.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from engine.errors import InputError, Malformed, TooLarge
+from engine.errors import ConfigError, InputError, Malformed, TooLarge
 from engine.ingest.formats import (
     chirpstack4,
     ha_discovery,
@@ -41,11 +44,13 @@ from engine.ingest.formats import (
     sparkplug,
     zigbee2mqtt,
 )
+from engine.ingest.formats.profile import library
 from engine.ingest.formats.wire import FUTURE_MS, REFUSALS, Batch, Record, each
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from engine.ingest.formats.profile.compiler import Compiled
     from engine.ingest.formats.wire import Refuse
     from engine.model import Identity, Observation, Reading
 
@@ -56,6 +61,8 @@ __all__ = [
     "Format",
     "Record",
     "base_of",
+    "find",
+    "names",
     "reason_of",
 ]
 
@@ -192,6 +199,57 @@ FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
         )
     }
 )
+
+
+def names() -> list[str]:
+    """Return the names of all formats: in Python, and of shipped profiles."""
+    return sorted({*FORMATS, *library.shipped()})
+
+
+def find(name: str) -> Format:
+    """Return a format by its name, or by the path of an operator's own profile.
+
+    A profile of one's own is read anew each time.
+
+    Args:
+        name: Of a row of `FORMATS` or a shipped profile; or a path that ends in
+            `.toml`.
+
+    Raises:
+        ConfigError: There is none, or the profile has a mistake: says the line, and
+            what to write instead.
+    """
+    if name.endswith(library.SUFFIX):
+        return _of_profile(Path(name).stem, library.load_file(Path(name)))
+    row = FORMATS.get(name)
+    if row is not None:
+        return row
+    known = names()
+    if name in known:
+        return _shipped(name)
+    near = get_close_matches(name, known, 3)
+    meant = f", perhaps {' or '.join(map(repr, near))}" if near else ""
+    raise ConfigError(
+        f"there is no format {name!r}{meant}; write one of {', '.join(known)}, or the "
+        f"path of your own profile, which ends in {library.SUFFIX}"
+    )
+
+
+@cache
+def _shipped(name: str) -> Format:
+    return _of_profile(name, library.load_shipped(name))
+
+
+def _of_profile(name: str, compiled: Compiled) -> Format:
+    table = compiled.table
+    return Format(
+        name,
+        max_bytes=table.max_bytes,
+        read=compiled.read,
+        verify=table.verify,
+        answer=table.answer,
+        whole=True,
+    )
 
 
 def reason_of(refusal: BaseException) -> str:

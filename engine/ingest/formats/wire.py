@@ -49,11 +49,14 @@ REFUSALS: Final[tuple[type[Exception], ...]] = (
 SourceTime: TypeAlias = int | float | str | None
 """A time as sources write it."""
 
-MAX_ENV = 10**9
-"""The largest thousandth of a unit that can be meant: a million of it."""
-
 MAX_COUNT = 1_000_000
 """The largest count or number of pulses of one sensor that can be meant."""
+
+MAX_FLOW = 1 << 53
+"""The largest count of a counter that never begins anew."""
+
+MAX_ENV = 1 << 53
+"""The largest amount of thousandths of a unit; beyond it a float is not exact."""
 
 FUTURE_MS = 120_000
 """How far a source's clock may be ahead where the record is about a person."""

@@ -21,16 +21,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.errors import BadTime, Malformed, TooLarge, UnknownName
-from engine.ingest.formats import FORMATS, REFUSALS, Format, base_of, reason_of
+from engine.errors import BadTime, Malformed, TooLarge, UnknownName, UnknownValue
+from engine.ingest.formats import REFUSALS, Format, base_of, reason_of
 from engine.ingest.formats.wire import (
     MAX_COUNT,
     MAX_ENV,
+    MAX_FLOW,
     SENSOR_FUTURE_MS,
     SENSOR_PAST_MS,
 )
 from engine.model import Identity, Observation, ReadingKind
 from tests.ingest.formats.golden import (
+    EVERY,
     GOLDEN,
     NOW_MS,
     SAMPLES,
@@ -48,7 +50,7 @@ if TYPE_CHECKING:
     from engine.ingest.formats import Record
     from engine.model import Reading
 
-every_format = pytest.mark.parametrize("form", FORMATS.values(), ids=FORMATS)
+every_format = pytest.mark.parametrize("form", EVERY.values(), ids=EVERY)
 every_sample = pytest.mark.parametrize(
     "sample", GOLDEN, ids=[sample.name for sample in GOLDEN]
 )
@@ -112,12 +114,14 @@ def check_plausible(
             ReadingKind.MOTION: (0, MAX_COUNT),
             ReadingKind.COUNT: (-1, MAX_COUNT),
             ReadingKind.HEALTH: (-1, 1),
+            ReadingKind.FLOW_DELTA: (0, MAX_FLOW),
+            ReadingKind.FLOW_TOTAL: (0, MAX_FLOW),
             ReadingKind.CONTACT: (-1, 1),
             ReadingKind.ENV: (-MAX_ENV, MAX_ENV),
-            ReadingKind.FLOW_DELTA: (0, MAX_COUNT),
-            ReadingKind.FLOW_TOTAL: (0, 2**32 - 1),
         }[thing.kind]
         assert low <= thing.value <= high
+        assert 0 <= thing.out <= MAX_FLOW
+        assert (thing.metric is not None) == (thing.kind is ReadingKind.ENV)
 
 
 @every_sample
@@ -372,6 +376,7 @@ def test_of_a_bystanders_record_nothing_but_the_identity_becomes_an_object(
         (TooLarge("a"), "too_large"),
         (BadTime("a"), "bad_time"),
         (UnknownName("a"), "unknown_name"),
+        (UnknownValue("a"), "unknown_value"),
         (msgspec.ValidationError("a"), "malformed"),
         (msgspec.DecodeError("a"), "malformed"),
         (RecursionError("a"), "malformed"),

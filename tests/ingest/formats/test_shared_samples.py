@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from engine.errors import Malformed
-from engine.ingest.formats import FORMATS
+from engine.ingest.formats import FORMATS, find
 from engine.model import Identity, ObservationKind
 from tests.ingest.formats.golden import NOW_MS, one
 
@@ -76,7 +76,7 @@ DECODED: dict[str, list[tuple[str, str, int]]] = {
 def read(name: str, body: bytes, topic: str) -> list[tuple[str, str, int]]:
     return [
         (reading.channel, reading.kind.name, reading.value)
-        for reading in one(FORMATS[name].read, body, topic) or ()
+        for reading in one(find(name).read, body, topic) or ()
     ]
 
 
@@ -86,6 +86,70 @@ def test_what_a_real_codec_returns_is_read(name: str) -> None:
     envelope["object"] = json.loads((SHARED / f"sensors/{name}.json").read_bytes())
     found = read("chirpstack4", json.dumps(envelope).encode(), "event/up")
     assert found == DECODED[name]
+
+
+ENVELOPES = {
+    "tts3": ("tts-v3-uplink", ("uplink_message", "decoded_payload")),
+    "milesight-gateway": ("milesight-gateway-loraobject", ("object",)),
+}
+
+
+@pytest.mark.parametrize("name", DECODED)
+@pytest.mark.parametrize("form", ENVELOPES)
+def test_a_real_payload_means_the_same_in_every_envelope(form: str, name: str) -> None:
+    envelope, way = ENVELOPES[form]
+    body = json.loads((SHARED / f"sensors/{envelope}.json").read_bytes())
+    place = body
+    for key in way[:-1]:
+        place = place[key]
+    place[way[-1]] = json.loads((SHARED / f"sensors/{name}.json").read_bytes())
+    assert sorted(read(form, json.dumps(body).encode(), "")) == sorted(
+        HISTORY.get(name, DECODED[name])
+    )
+
+
+HISTORY = {
+    "milesight-ws203-history": [
+        ("", "PRESENCE", 0),
+        ("", "PRESENCE", 1),
+        ("", "HEALTH", 1),
+    ]
+}
+"""What a device could not send in time, which only profiles read."""
+
+
+@pytest.mark.parametrize("name", ["tts-v3-uplink", "tts-v3-uplink-undecoded"])
+def test_a_real_uplink_without_a_known_field_is_alive(name: str) -> None:
+    body = (SHARED / f"sensors/{name}.json").read_bytes()
+    assert read("tts3", body, "") == [("", "HEALTH", 1)]
+
+
+def test_a_simulated_uplink_is_refused() -> None:
+    body = (SHARED / "sensors/tts-v3-uplink-simulated.json").read_bytes()
+    with pytest.raises(Malformed):
+        read("tts3", body, "")
+
+
+XOVIS: dict[str, list[tuple[str, str, int, int]]] = {
+    "live-data-count": [("Line-based logic 2/fw", "FLOW_TOTAL", 1471, 0)],
+    "live-data-line-cross": [("", "HEALTH", 1, 0)],
+    "logics-data": [
+        *[("Zone 0", "COUNT", 0, 0)] * 4,
+        ("Line 0", "FLOW_DELTA", 1, 0),
+        ("Line 0", "FLOW_DELTA", 3, 1),
+        ("Line 0", "FLOW_DELTA", 0, 0),
+        ("Line 0", "FLOW_DELTA", 0, 0),
+    ],
+    "status-data": [("", "HEALTH", 1, 0)],
+}
+
+
+@pytest.mark.parametrize("name", XOVIS)
+def test_real_pushes_of_xovis_are_counts_and_flows(name: str) -> None:
+    body = (SHARED / f"sensors/xovis-{name}.json").read_bytes()
+    found = one(find("xovis").read, body) or ()
+    rows = [(r.channel, r.kind.name, r.value, r.out) for r in found]
+    assert rows == XOVIS[name]
 
 
 @pytest.mark.parametrize(

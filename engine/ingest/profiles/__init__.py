@@ -1,0 +1,1 @@
+"""Profiles that are shipped: one format a file, and in `shared/` rules to include."""
