@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 import pytest
 
-from engine.ingest.formats import FORMATS
+from engine.ingest.formats import find
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -137,7 +137,7 @@ CASES = [
     Case("livefloor", "read", payloads(reading)),
     Case("radius", "identify", payloads(accounting)),
     Case("radius", "observe", payloads(accounting)),
-    Case("chirpstack4", "read", payloads(uplink), "1/device/a1/event/up"),
+    Case("chirpstack4", "read", payloads(uplink), "application/1/device/a1/event/up"),
     Case("zigbee2mqtt", "read", payloads(state), "level3/hall"),
 ]
 every_case = pytest.mark.parametrize(
@@ -147,7 +147,7 @@ every_case = pytest.mark.parametrize(
 
 @every_case
 def bench_formats(benchmark: BenchmarkFixture, case: Case) -> None:
-    form = FORMATS[case.format]
+    form = find(case.format)
     stage = getattr(form, case.stage.partition("-")[0])
     topics = [case.topic] * len(case.payloads)
     refused: list[Exception] = []

@@ -27,11 +27,12 @@ import msgspec
 import redis.asyncio
 import uvloop
 
+from benchmarks import by_hand
 from benchmarks.results import Result
 from benchmarks.workload import TENANT, Workload, chunks, packets
 from engine.committer import Committer
 from engine.embedded import Valkey
-from engine.ingest.formats import chirpstack4, livefloor, zigbee2mqtt
+from engine.ingest.formats import livefloor, zigbee2mqtt
 from engine.ingest.mqtt_receipts import Meter
 from engine.ingest.mqtt_v5_session import Session, State
 from engine.metrics import Metrics
@@ -168,7 +169,7 @@ def decoding_pass(stream: bytes, sharing: frozenset[str]) -> int:
     """
     association = livefloor._decode_plain  # noqa: SLF001 - the engine's very own
     reading, _ = livefloor._readings  # noqa: SLF001
-    uplink, state = chirpstack4._decode, zigbee2mqtt._decode_state  # noqa: SLF001
+    uplink, state = by_hand._decode, zigbee2mqtt._decode_state  # noqa: SLF001
     view = memoryview(stream)
     read = mqtt5.read
     at, end, decoded = 0, len(view), 0

@@ -22,7 +22,7 @@ import numpy as np
 import uvloop
 
 from benchmarks.results import Result
-from engine.ingest.formats import FORMATS
+from engine.ingest.formats import find
 from engine.ingest.routing import Routes
 from engine.model import Outcome, Person, ReadingKind
 from engine.people import People
@@ -102,7 +102,7 @@ def channels(number: int) -> dict[str, float]:
     floor_bytes = scale.added() - bare_bytes
     assert len(bare.channels) == 0
     streams = [
-        Source(name=name, tenant=tenant, form=FORMATS[form])
+        Source(name=name, tenant=tenant, form=find(form))
         for name, (form, _) in SOURCES.items()
     ]
     stream_bytes = scale.added()
@@ -205,7 +205,7 @@ def people(number: int) -> dict[str, float]:
         lookups=cast("Lookups", None),
         clock_ms=lambda: NOW_MS,
     )
-    route = Route(Source(name="wifi", tenant=tenant, form=FORMATS["livefloor"]))
+    route = Route(Source(name="wifi", tenant=tenant, form=find("livefloor")))
     pipeline = Pipeline(lambda _stage, _seconds: None)
     scale.added()
     uvloop.run(everybody.load(TENANT))

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from paho.mqtt.client import topic_matches_sub
 
-from engine.ingest.formats import FORMATS, base_of
+from engine.ingest.formats import base_of, find
 from engine.model import Identity, Observation, ObservationKind, Reading, ReadingKind
 from engine.simulate.delivery import Delivery, delivered
 from engine.simulate.events import Link, Radio, Report, Sense
@@ -44,7 +44,7 @@ class Read(NamedTuple):
 def read(message: Message, now_ms: int) -> Iterator[Read]:
     """Yield what the engine's own formats read in a message."""
     feed = FEEDS[message.source]
-    row = FORMATS[feed.format]
+    row = find(feed.format)
     rest = message.topic.removeprefix(base_of(feed.topics))
     for record in split(row, message.payload):
         identity = one(row.identify, record) if row.identify else None

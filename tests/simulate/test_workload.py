@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from engine.ingest.formats import FORMATS, base_of
+from engine.ingest.formats import base_of, find
 from engine.simulate.messages import feeds
 from engine.simulate.scenario import Scenario
 from engine.simulate.workload import START_MS, workload
@@ -28,7 +28,7 @@ def test_the_same_arguments_give_the_same_messages(
 def test_messages_are_of_all_mqtt_formats_and_the_engine_reads_them(
     messages: list[tuple[str, bytes]],
 ) -> None:
-    bases = {base_of(f.topics): FORMATS[f.format] for f in feeds("demo") if f.topics}
+    bases = {base_of(f.topics): find(f.format) for f in feeds("demo") if f.topics}
     found: Counter[str] = Counter()
     logins = {p.login for p in Scenario(100, seed=5, share=0.4).people if p.shares}
     shared = 0

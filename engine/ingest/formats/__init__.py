@@ -37,7 +37,6 @@ from typing import TYPE_CHECKING, Final
 
 from engine.errors import ConfigError, InputError, Malformed, TooLarge
 from engine.ingest.formats import (
-    chirpstack4,
     ha_discovery,
     livefloor,
     radius,
@@ -159,11 +158,6 @@ FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
     {
         row.name: row
         for row in (
-            Format(
-                "chirpstack4",
-                max_bytes=chirpstack4.MAX_BYTES,
-                read=each(chirpstack4.read),
-            ),
             _remembering(
                 "ha-discovery",
                 ha_discovery.MAX_BYTES,

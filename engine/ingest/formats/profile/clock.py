@@ -13,7 +13,7 @@ from datetime import datetime, timedelta, timezone, tzinfo
 from typing import TYPE_CHECKING, TypeAlias
 from zoneinfo import ZoneInfo
 
-from engine.ingest.formats.profile.path import MISSING, Flaw, Value, getter
+from engine.ingest.formats.profile.path import MISSING, Flaw, Value, getter, listed
 from engine.ingest.formats.profile.value import number
 from engine.ingest.formats.wire import SENSIBLE_BELOW_MS, YEAR_2000_MS, parse_time
 
@@ -46,8 +46,7 @@ def clock(when: When, names: Names) -> Clock | None:
         )
     if when.time is None:
         return None
-    paths = (when.time,) if isinstance(when.time, str) else when.time
-    gets = [getter(path, names) for path in paths]
+    gets = [getter(path, names) for path in listed(when.time)]
     if local:
         return _local(gets, _zone(when), when.time_offset, names)
     read = {

@@ -47,12 +47,12 @@ class Test(_Table, frozen=True, kw_only=True):
     Without a question: is there a value that is not null?
     """
 
-    path: Text
+    path: Texts
     exists: bool | UnsetType = UNSET
     equals: Scalar | Scalars | UnsetType = field(default=UNSET, name="is")
     differs: Scalar | Scalars | UnsetType = field(default=UNSET, name="not")
     type: Type | UnsetType = UNSET
-    matches: Text | UnsetType = UNSET
+    matches: Texts | UnsetType = UNSET
     contains: Scalar | UnsetType = UNSET
 
 

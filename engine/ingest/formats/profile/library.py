@@ -12,12 +12,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from engine.errors import ConfigError
-from engine.ingest.formats.profile.compiler import (
-    Misplaced,
-    Source,
-    compile_profile,
-)
+from engine.ingest.formats.profile.compiler import compile_profile
 from engine.ingest.formats.profile.language import Profile
+from engine.ingest.formats.profile.rules import Misplaced, Source
 from engine.misfit import line_of, misfit
 
 if TYPE_CHECKING:

@@ -150,6 +150,7 @@ class Names:
     def __init__(self, root: Shape) -> None:
         self.shape = root
         self.slots = {"$": 0}
+        self._most = [1]  # shared with all children
         self._shapes = {"$": root}
 
     def child(self) -> Names:
@@ -157,6 +158,7 @@ class Names:
         made = Names(self._shapes["$"])
         made.shape = self.shape
         made.slots = dict(self.slots)
+        made._most = self._most
         made._shapes = dict(self._shapes)
         return made
 
@@ -169,9 +171,15 @@ class Names:
         if name in self.slots:
             raise Flaw(f"{name} is named twice: give each its own name")
         slot = self.slots[name] = len(self.slots)
+        self._most[0] = max(self._most[0], len(self.slots))
         if shape is not None:
             self._shapes[name] = shape
         return slot
+
+    @property
+    def slot_count(self) -> int:
+        """How many slots the names here and of all children need."""
+        return self._most[0]
 
     def slot(self, name: str) -> int:
         """Return the slot of a name.
@@ -209,6 +217,32 @@ def getter(text: str, names: Names) -> Get:
     return compiled(path, names)
 
 
+def first_of(texts: str | tuple[str, ...], names: Names) -> Get:
+    """Compile paths to the first value that is there, be it null.
+
+    Raises:
+        Flaw: One of them cannot be used.
+    """
+    first, *rest = [getter(text, names) for text in listed(texts)]
+    if not rest:
+        return first
+
+    def get(item: Value, known: Known) -> Value:
+        found = first(item, known)
+        for other in rest:
+            if found is not MISSING:
+                break
+            found = other(item, known)
+        return found
+
+    return get
+
+
+def listed(texts: str | tuple[str, ...]) -> tuple[str, ...]:
+    """Return one or several texts as several."""
+    return (texts,) if isinstance(texts, str) else texts
+
+
 def items_of(text: str, names: Names) -> None:
     """Say that the items of the list that a path leads to are read as well."""
     shape = names.walk(parse(text))
@@ -223,7 +257,10 @@ def compiled(path: Path, names: Names) -> Get:
         Flaw: It begins at an unknown name.
     """
     if path.root:
-        return _rooted(names.slot(path.root), _steps(path.steps, names))
+        slot = names.slot(path.root)
+        if not path.steps:
+            return lambda _, known: known[slot]
+        return _rooted(slot, _steps(path.steps, names))
     return _steps(path.steps, names)
 
 

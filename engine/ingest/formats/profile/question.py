@@ -10,8 +10,9 @@ from engine.ingest.formats.profile.path import (
     MISSING,
     Missing,
     Value,
-    getter,
+    first_of,
     items_of,
+    listed,
     spelled,
 )
 from engine.ingest.formats.profile.value import Words
@@ -55,15 +56,16 @@ def some(tests: Sequence[Test], names: Names) -> Ask | None:
         Flaw: A path that cannot be used.
     """
     asks = [_ask(test, names) for test in tests]
-    if not asks:
-        return None
+    if len(asks) < 2:  # noqa: PLR2004 - nothing to combine
+        return asks[0] if asks else None
     return lambda item, known: any(ask(item, known) for ask in asks)
 
 
 def _ask(test: Test, names: Names) -> Ask:
-    get = getter(test.path, names)
+    get = first_of(test.path, names)
     if test.contains is not UNSET:
-        items_of(test.path, names)
+        for path in listed(test.path):
+            items_of(path, names)
     questions = _questions(test)
     if len(questions) == 1:
         only = questions[0]
@@ -81,16 +83,16 @@ def _questions(test: Test) -> list[Callable[[Value], bool]]:
     if test.exists is not UNSET:
         questions.append(_there if test.exists else _absent)
     if test.equals is not UNSET:
-        equal = Words({1: _listed(test.equals)})
+        equal = Words({1: _several(test.equals)})
         questions.append(lambda value: equal(value) is not None)
     if test.differs is not UNSET:
-        same = Words({1: _listed(test.differs)})
+        same = Words({1: _several(test.differs)})
         questions.append(lambda value: same(value) is None)
     if test.type is not UNSET:
         name = test.type
         questions.append(lambda value: _TYPES.get(value.__class__) == name)
     if test.matches is not UNSET:
-        questions.append(_glob(test.matches))
+        questions.append(_glob([text.lower() for text in listed(test.matches)]))
     if test.contains is not UNSET:
         found = Words({1: (test.contains,)})
         questions.append(
@@ -99,7 +101,7 @@ def _questions(test: Test) -> list[Callable[[Value], bool]]:
     return questions or [_there]
 
 
-def _listed(values: Scalar | tuple[Scalar, ...]) -> tuple[Scalar, ...]:
+def _several(values: Scalar | tuple[Scalar, ...]) -> tuple[Scalar, ...]:
     return values if isinstance(values, tuple) else (values,)
 
 
@@ -111,25 +113,32 @@ def _absent(value: Value) -> bool:
     return value is None or isinstance(value, Missing)
 
 
-def _glob(pattern: str) -> Callable[[Value], bool]:
-    """Compile a pattern in which `*` is any text; linear in the text."""
-    first, *rest = pattern.lower().split("*")
+def _glob(patterns: list[str]) -> Callable[[Value], bool]:
+    """Compile patterns in which `*` is any text; linear in the text."""
+    ends = tuple(p[1:] for p in patterns if p[:1] == "*" and "*" not in p[1:])
+    split = [p.split("*") for p in patterns if p[1:] not in ends or p[:1] != "*"]
 
     def match(value: Value) -> bool:
         text = spelled(value)
         if text is None:
             return False
         text = text.lower()
-        if not rest:
-            return text == first
-        if not text.startswith(first):
-            return False
-        at = len(first)
-        for part in rest[:-1]:
-            at = text.find(part, at)
-            if at < 0:
-                return False
-            at += len(part)
-        return len(text) - at >= len(rest[-1]) and text.endswith(rest[-1])
+        return text.endswith(ends) or any(_fits(text, parts) for parts in split)
 
     return match
+
+
+def _fits(text: str, parts: list[str]) -> bool:
+    """Tell whether a text is these parts with any text between them."""
+    first, *between = parts
+    if not between:
+        return text == first
+    if not text.startswith(first):
+        return False
+    at, last = len(first), between.pop()
+    for part in between:
+        at = text.find(part, at)
+        if at < 0:
+            return False
+        at += len(part)
+    return len(text) - at >= len(last) and text.endswith(last)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from engine.errors import Malformed, UnknownValue
 from engine.ingest.formats.profile.path import (
@@ -11,7 +11,8 @@ from engine.ingest.formats.profile.path import (
     Flaw,
     Names,
     Value,
-    getter,
+    first_of,
+    listed,
     parse,
     template,
 )
@@ -49,26 +50,19 @@ class Run:
         self.found: list[Reading] = []
         self.items = 0
         self.claimed = False
-        self.alive: dict[str, int] = {}
+        self.alive: dict[str, int] | None = None
 
     def strange(self) -> None:
         """Count a value that has no meaning."""
         self.refuse(UnknownValue())
 
 
-class Mark(NamedTuple):
-    """What readings of a visit carry besides their value."""
-
-    device: str | None
-    at_ms: int
-    flags: int
-
+Mark: TypeAlias = "tuple[str | None, int, int]"
+"""What readings carry besides their value: the device, the time in ms, flags. A plain
+tuple, as a named one takes longer to make than to use."""
 
 Visit: TypeAlias = "Callable[[Value, Run, Mark], None]"
-"""Looks at an item, and adds the readings that it finds to the run."""
-
-Make: TypeAlias = "Callable[[Value, Run, Mark], Reading | None]"
-"""Gives the reading that one table of a rule describes, None where there is none."""
+"""Looks at an item, and adds the readings that it finds to what the run found."""
 
 
 def keys_of(wanted: Wanted) -> set[str]:
@@ -87,7 +81,7 @@ def keys_of(wanted: Wanted) -> set[str]:
     for side in sides:
         if side is None or isinstance(side, int):
             continue
-        for text in (side,) if isinstance(side, str) else side:
+        for text in listed(side):
             path = parse(text)
             if path.root or not path.steps or not isinstance(path.steps[0], str):
                 return set()
@@ -101,7 +95,7 @@ _MAY_BE_LOST: Final = frozenset(
 )
 
 
-def make_reading(wanted: Wanted, names: Names) -> Make:
+def make_reading(wanted: Wanted, names: Names) -> Visit:
     """Compile one table of a rule.
 
     Raises:
@@ -113,76 +107,77 @@ def make_reading(wanted: Wanted, names: Names) -> Make:
     ask = every(wanted.when, names)
     channel = _channel(wanted.channel, names)
     if kind in (ReadingKind.FLOW_DELTA, ReadingKind.FLOW_TOTAL):
-        make = _flow(wanted, kind, mean, channel, names)
+        visit = _flow(wanted, kind, mean, channel, names)
     else:
-        make = _level(wanted, kind, mean, channel, names)
-    return make if ask is None else _make_if(ask, make)
+        visit = _level(wanted, kind, mean, channel, names)
+    return visit if ask is None else _visit_if(ask, visit)
 
 
-def _make_if(ask: Ask, make: Make) -> Make:
-    def asked(item: Value, run: Run, mark: Mark) -> Reading | None:
-        return make(item, run, mark) if ask(item, run.known) else None
+def _visit_if(ask: Ask, visit: Visit) -> Visit:
+    def asked(item: Value, run: Run, mark: Mark) -> None:
+        if ask(item, run.known):
+            visit(item, run, mark)
 
     return asked
 
 
 def _level(
     wanted: Wanted, kind: ReadingKind, mean: Meaning, channel: Give | str, names: Names
-) -> Make:
+) -> Visit:
     get = _value(wanted.value, wanted.default, mean, names)
     metric = None if wanted.metric is None else _METRICS[wanted.metric]
     lost = -1 if kind in _MAY_BE_LOST else None
 
-    def make(item: Value, run: Run, mark: Mark) -> Reading | None:
+    def visit(item: Value, run: Run, mark: Mark) -> None:
         value = get(item, run.known)
         if value is STRANGE:
             run.strange()
             value = lost
         if value is None:
-            return None
+            return
         device, at_ms, flags = mark
         part = channel if channel.__class__ is str else _part(channel, item, run)
-        if part is None:
-            return None
-        return Reading(named(device), kind, value, at_ms, part, flags, 0, 0, metric)
+        if device is None:
+            raise nameless()
+        if part is not None:
+            run.found.append(
+                Reading(device, kind, value, at_ms, part, flags, 0, 0, metric)
+            )
 
-    return make
+    return visit
 
 
 def _flow(
     wanted: Wanted, kind: ReadingKind, mean: Meaning, channel: Give | str, names: Names
-) -> Make:
+) -> Visit:
     nobody = 0 if wanted.inward is None else wanted.inward
     inward = _value(nobody, wanted.default, mean, names)
     nobody = 0 if wanted.outward is None else wanted.outward
     outward = _value(nobody, wanted.default, mean, names)
     bits = wanted.bits
 
-    def make(item: Value, run: Run, mark: Mark) -> Reading | None:
+    def visit(item: Value, run: Run, mark: Mark) -> None:
         came, went = inward(item, run.known), outward(item, run.known)
         if came is STRANGE or went is STRANGE:
             run.strange()
-            return None
+            return
         if came is None or went is None:
-            return None
+            return
         device, at_ms, flags = mark
         part = channel if channel.__class__ is str else _part(channel, item, run)
-        if part is None:
-            return None
-        return Reading(named(device), kind, came, at_ms, part, flags, went, bits)
+        if device is None:
+            raise nameless()
+        if part is not None:
+            run.found.append(
+                Reading(device, kind, came, at_ms, part, flags, went, bits)
+            )
 
-    return make
+    return visit
 
 
-def named(device: str | None) -> str:
-    """Return the device.
-
-    Raises:
-        Malformed: There is none.
-    """
-    if device is None:
-        raise Malformed("the message names no device, or not as the profile says")
-    return device
+def nameless() -> Malformed:
+    """Return the refusal of a message that names no device."""
+    return Malformed("the message names no device, or not as the profile says")
 
 
 def _part(channel: Value, item: Value, run: Run) -> str | None:
@@ -208,22 +203,13 @@ def _value(
     if value is None or isinstance(value, int):
         number = 1 if value is None else value
         return lambda _, __: number
-    texts = (value,) if isinstance(value, str) else value
-    gets = [getter(text, names) for text in texts]
-    first = gets[0]
+    get = first_of(value, names)
 
-    def one(item: Value, known: Known) -> Value:
-        found = first(item, known)
+    def mean_of(item: Value, known: Known) -> Value:
+        found = get(item, known)
         return default if found is MISSING else mean(found)
 
-    def several(item: Value, known: Known) -> Value:
-        for get in gets:
-            found = get(item, known)
-            if found is not MISSING:
-                return mean(found)
-        return default
-
-    return one if len(gets) == 1 else several
+    return mean_of
 
 
 _STATES: Final = ("presence", "contact", "health")

@@ -19,12 +19,12 @@ from engine.ingest.formats.profile.path import (
     Value,
     compiled,
     getter,
+    listed,
     parse,
     template,
     topic,
 )
 from engine.ingest.formats.profile.question import every
-from engine.ingest.formats.profile.reading import Mark, Run, Visit
 from engine.ingest.formats.profile.shape import EACH, Shape
 from engine.ingest.formats.profile.value import Words
 from engine.ingest.formats.wire import sensor_time
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from engine.ingest.formats.profile.language import Flags, Scope
     from engine.ingest.formats.profile.path import Get, Give, Known, Match
     from engine.ingest.formats.profile.question import Ask
+    from engine.ingest.formats.profile.reading import Mark, Run, Visit
 
 MAX_ITEMS = 4096
 """Items of one message, in all lists that are read: the spaces of a large level, or the
@@ -159,7 +160,7 @@ def _marked(who: Give | None, when: Clock | None, flags: Get | None) -> Wrap:
                     at_ms = sensor_time(measured_ms, run.now_ms)
             if flags is not None:
                 bits |= flags(item, run.known)
-            inner(item, run, Mark(device, at_ms, bits))
+            inner(item, run, (device, at_ms, bits))
 
         return visit
 
@@ -172,11 +173,16 @@ def who_of(
     """Compile who a message is about: None where there is no usable name."""
     if device is None:
         return None
-    texts = (device,) if isinstance(device, str) else device
-    gives = [template(text, names) for text in texts]
+    gives = [template(text, names) for text in listed(device)]
     canonical = {"lower": _lower, "hex": _hex, "last": _last}[spelling]
 
-    def who(item: Value, known: Known) -> str | None:
+    first = gives[0]
+
+    def one(item: Value, known: Known) -> str | None:
+        text = first(item, known)
+        return (canonical(text) or None) if text else None
+
+    def several(item: Value, known: Known) -> str | None:
         for give in gives:
             text = give(item, known)
             name = canonical(text) if text else None
@@ -184,7 +190,7 @@ def who_of(
                 return name
         return None
 
-    return who
+    return one if len(gives) == 1 else several
 
 
 def _lower(text: str) -> str | None:

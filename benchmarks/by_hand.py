@@ -1,45 +1,7 @@
-"""ChirpStack v4 uplinks in JSON, with the fields that a device's codec decoded.
+"""ChirpStack v4 by hand: the yardstick that profiles are compared with.
 
-Who sends it: ChirpStack's MQTT integration (`json = true`, its default) on
-`application/{id}/device/{devEui}/event/{event}`, or its HTTP integration with a
-query `?event=`. The last level of the topic (for HTTP: the value of `event`) says which
-event it is; where it does not, the message's own fields do.
-
-==========  ===========================================================================
-`up`        the readings of `object`, below; the device is alive where it has none that
-            we know, or no codec (`object` is absent)
-`status`    the device is alive
-`log`       `code` "UPLINK_CODEC": the codec failed, so alive, and its value unknown
-others      nothing: `join`, `ack`, `txack`, `location`, `integration`
-==========  ===========================================================================
-
-"Alive" is a reading of kind health: online. It says nothing about the space, so what
-was known of it ages into unknown. ChirpStack never says that a device is gone.
-
-The device is `deviceInfo.devEui` in lower case, the time is `time` (RFC 3339 with
-nanoseconds). Of `object` these fields are read, whichever device sent them; numbers may
-be written as `3.0`, which is how ChirpStack writes what a codec returned:
-
-====================  =================================================================
-`occupancy`           presence. "occupied", "vacant", true, false (Milesight VS3xx,
-                      WS203); 0 nobody, 2 occupied (Elsys). 1 is Elsys' "entering or
-                      leaving": unknown
-`people_count_all`    count; also `people_counter_all` (the codec of The Things Network)
-                      and `people_total_counts` (VS321)
-`region_N`            presence on channel `region_N`: 0, 1, "vacant", "occupied"; passed
-                      over where `region_N_enable` says it is not in use
-`region_N_count`      count on channel `region_N` (VS121, VS133, VS135)
-`regions`             a list of `{"index": 0, "count": 0}` (The Things Network):
-                      presence, index 0 on channel `region_1`. 0 is vacant, 1 unknown:
-                      that codec compares the mask of all regions with the index where
-                      it should shift it, so its 1 may be any region's
-`pir`, `motion`       motion: "trigger", "idle", "normal", true, false, or pulses
-====================  =================================================================
-
-A value outside of these is never guessed: presence and count become unknown (-1), and
-motion, which has no unknown, becomes no reading. `region_count` is how many regions a
-device reports, not people. `history` is what the device sent before: not now, so not
-read. In, out and totals of lines are flows and not read yet.
+It reads what the profile `chirpstack4` read when it was written, and was the format
+until then. Only `bench_profiles.py` and the floor of `load_ingest.py` use it.
 """
 
 from __future__ import annotations
