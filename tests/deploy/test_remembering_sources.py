@@ -56,7 +56,8 @@ def readings(name: str) -> list[Reading]:
     for block in blocks(PAGES[name].partition(TITLE)[2], "text"):
         topic, _, body = block.partition("\n")
         payload = protobuf(body) if name == "sparkplug" else body.strip().encode()
-        found += one(form.read, payload, topic, NOW_MS) or ()
+        read = one(form.read, payload, topic, NOW_MS)
+        found += read or ()
     return found
 
 
