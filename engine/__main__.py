@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+import time
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -113,6 +114,97 @@ def check(*, config: ConfigFile) -> None:
     Engine(settings)
     show(settings, out)
     out.print(f"\n{config}: ready to run", markup=False, soft_wrap=True)
+
+
+maps = App(
+    name="map", help="Say what a message means, or draft a profile that says it."
+)
+cli.command(maps)
+
+MessageFile = Annotated[Path, Parameter(allow_leading_hyphen=True)]
+UNREAD = 1
+"""Exit status where nobody reads a message."""
+
+
+@maps.command(name="test")
+def map_test(
+    file: MessageFile,
+    *,
+    format: str | None = None,  # noqa: A002 - as in the configuration
+    profile: Path | None = None,
+    topic: str = "",
+    config: Path | None = None,
+) -> None:
+    """Show what a message becomes, and which of its fields nobody used.
+
+    Example: livefloor map test message.json --profile acme.toml --topic acme/7/state
+
+    Args:
+        file: The message; - for standard input.
+        format: The format that reads it; without one, all are asked.
+        profile: Your own profile, instead.
+        topic: The MQTT topic that it came on.
+        config: Show the spaces that its sensors are bound to.
+    """
+    from engine import mapping
+    from engine.config import load
+
+    if format is not None and profile is not None:
+        raise ConfigError("--format and --profile name one thing: give one of them")
+    name = format if profile is None else _profile_name(profile)
+    payload = _message(file)
+    meanings = [
+        mapping.meaning(form, payload, topic, time.time_ns() // 1_000_000)
+        for form in mapping.candidates(name)
+    ]
+    meant = mapping.claimed(meanings)
+    if isinstance(meant, str):
+        err.print(f"livefloor: {meant}", soft_wrap=True, markup=False)
+        sys.exit(UNREAD)
+    bound = None if config is None else mapping.bindings(load(config), meant.form.name)
+    mapping.show(meant, payload, out, bound)
+
+
+@maps.command(name="suggest")
+def map_suggest(file: MessageFile, *, topic: str = "") -> None:
+    """Draft a profile for a message that nobody has mapped yet, as TOML.
+
+    Example: livefloor map suggest message.json --topic acme/7/state > acme.toml
+
+    Args:
+        file: The message; - for standard input.
+        topic: The MQTT topic that it came on.
+    """
+    from engine.errors import InputError
+    from engine.ingest.formats.profile.suggest import suggest
+
+    try:
+        draft = suggest(_message(file), topic)
+    except InputError as error:
+        err.print(f"livefloor: {error}", soft_wrap=True, markup=False)
+        sys.exit(UNREAD)
+    sys.stdout.write(draft)
+
+
+def _profile_name(profile: Path) -> str:
+    if profile.suffix != ".toml":
+        raise ConfigError(f"--profile {profile}: the file of a profile ends in .toml")
+    return str(profile)
+
+
+def _message(file: Path) -> bytes:
+    """Return a message, bounded.
+
+    Raises:
+        ConfigError: It cannot be read, or is too large to be one.
+    """
+    from engine.config import contents
+
+    most = 1 << 20
+    body = sys.stdin.buffer.read(most + 1) if str(file) == "-" else contents(file)
+    if len(body) > most:
+        raise ConfigError(f"{file}: a message has at most {most} bytes")
+    return body
 
 
 @cli.command

@@ -25,7 +25,7 @@ Path: TypeAlias = "tuple[str | int, ...]"
 _AT = re.compile(r"(?P<what>.*?)(?: - at `\$(?P<path>[^`]*)`)?", re.DOTALL)
 _STEP = re.compile(r"\.([^.\[]+)|\[(\d+)\]")
 _FIELD = re.compile(r"Object (contains unknown|missing required) field `(.*)`")
-_EXPECTED = re.compile(r"Expected `([a-z]+)(?: \| null)?`(.*?)(?:, got `.*)?")
+_EXPECTED = re.compile(r"Expected `([a-z]+(?: \| [a-z]+)*)`(.*?)(?:, got `.*)?")
 _WORDS = {
     "array": "a list",
     "bool": "true or false",
@@ -126,7 +126,8 @@ def _wanted(what: str, path: Path, kind: inspect.Type) -> str:
         return "something else"
     if expected[2] == _NAME:
         return "letters, digits, '_' and '-' alone, 64 at most"
-    return f"{_WORDS.get(expected[1], expected[1])}{expected[2]}"
+    kinds = [kind for kind in expected[1].split(" | ") if kind != "null"]
+    return f"{' or '.join(_WORDS.get(kind, kind) for kind in kinds)}{expected[2]}"
 
 
 def _unknown(path: Path, kind: inspect.Type, name: str) -> str:

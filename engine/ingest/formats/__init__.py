@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from engine.ingest.formats.profile.compiler import Compiled
+    from engine.ingest.formats.profile.shape import Shape
     from engine.ingest.formats.wire import Refuse
     from engine.model import Identity, Observation, Reading
 
@@ -90,6 +91,7 @@ class Format:
         fresh: Of a format that remembers between two calls: gives a new one, for one
             source alone.
         whole: Its functions get whole topics, since messages name topics of others.
+        shape: Of a profile: what of a message it reads.
     """
 
     name: str
@@ -104,6 +106,7 @@ class Format:
     answer: int = 204
     fresh: Callable[[], Format] | None = None
     whole: bool = False
+    shape: Shape | None = None
 
     def fit(self, payloads: Sequence[bytes]) -> bool:
         """Return whether no payload is over the limit."""
@@ -243,6 +246,7 @@ def _of_profile(name: str, compiled: Compiled) -> Format:
         verify=table.verify,
         answer=table.answer,
         whole=True,
+        shape=compiled.shape,
     )
 
 

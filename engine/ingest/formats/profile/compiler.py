@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from engine.ingest.formats.profile.language import Profile, Scope
     from engine.ingest.formats.profile.path import Known, Match
     from engine.ingest.formats.profile.question import Ask
-    from engine.ingest.formats.profile.rules import Source
+    from engine.ingest.formats.profile.rules import Fetch, Source
     from engine.ingest.formats.wire import Record, Refuse
 
 MAX_SCALAR_BYTES = 256
@@ -97,12 +97,12 @@ class _Step(NamedTuple):
     visit: Visit
 
 
-def compile_profile(source: Source, fetch: Callable[[str, Source], Source]) -> Compiled:
+def compile_profile(source: Source, fetch: Fetch) -> Compiled:
     """Compile a profile.
 
     Args:
         source: The profile.
-        fetch: Gives the profile of a name that another includes.
+        fetch: Finds what it includes.
 
     Raises:
         Misplaced: A text in it, or in what it includes, cannot be used.

@@ -14,6 +14,7 @@ import msgspec
 from engine.errors import ConfigError
 from engine.ingest.formats.profile.compiler import compile_profile
 from engine.ingest.formats.profile.language import Profile
+from engine.ingest.formats.profile.path import Flaw
 from engine.ingest.formats.profile.rules import Misplaced, Source
 from engine.misfit import line_of, misfit
 
@@ -49,6 +50,15 @@ def load_file(path: Path) -> Compiled:
     return _compiled(_file_source(path))
 
 
+def load_text(text: str, name: str) -> Compiled:
+    """Compile the text of a profile; `name` stands for its file in errors.
+
+    Raises:
+        ConfigError: With the name, the line, and what to write instead.
+    """
+    return _compiled(_source(text.encode(), name))
+
+
 def _compiled(source: Source) -> Compiled:
     try:
         return compile_profile(source, _fetch)
@@ -63,11 +73,15 @@ def _fetch(name: str, includer: Source) -> Source:
     """Return the profile that another includes, beside it or shipped.
 
     Raises:
-        ConfigError: There is none.
+        Flaw: There is none.
+        ConfigError: It has a mistake of its own.
     """
-    if name.endswith(SUFFIX):
-        return _file_source(Path(includer.name).parent / name)
-    return _shipped_source(name)
+    if not name.endswith(SUFFIX):
+        return _shipped_source(name)
+    path = Path(includer.name).parent / name
+    if not path.is_file():
+        raise Flaw(f"there is no file {name!r} beside this one")
+    return _file_source(path)
 
 
 def _shipped_source(name: str) -> Source:
@@ -75,7 +89,7 @@ def _shipped_source(name: str) -> Source:
     if ".." in name or not entry.is_file():
         near = get_close_matches(name, [*shipped(), *_shared()], 1)
         meant = f": is {near[0]!r} meant?" if near else ""
-        raise ConfigError(f"no profile {name!r} is shipped{meant}")
+        raise Flaw(f"no profile {name!r} is shipped{meant}")
     return _source(entry.read_bytes(), f"{name}{SUFFIX}")
 
 

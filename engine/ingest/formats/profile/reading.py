@@ -52,9 +52,9 @@ class Run:
         self.claimed = False
         self.alive: dict[str, int] | None = None
 
-    def strange(self) -> None:
-        """Count a value that has no meaning."""
-        self.refuse(UnknownValue())
+    def strange(self, what: str) -> None:
+        """Count a value that has no meaning; `what` names it by the profile's words."""
+        self.refuse(UnknownValue(what))
 
 
 Mark: TypeAlias = "tuple[str | None, int, int]"
@@ -130,11 +130,12 @@ def _level(
     get = _value(wanted.value, wanted.default, mean, names)
     metric = None if wanted.metric is None else _METRICS[wanted.metric]
     lost = -1 if kind in _MAY_BE_LOST else None
+    what = _what(wanted, wanted.value)
 
     def visit(item: Value, run: Run, mark: Mark) -> None:
         value = get(item, run.known)
         if value is STRANGE:
-            run.strange()
+            run.strange(what)
             value = lost
         if value is None:
             return
@@ -180,11 +181,12 @@ def _flow(
     nobody = 0 if wanted.outward is None else wanted.outward
     outward = _value(nobody, wanted.default, mean, names)
     bits = wanted.bits
+    what = _what(wanted, wanted.inward, wanted.outward)
 
     def visit(item: Value, run: Run, mark: Mark) -> None:
         came, went = inward(item, run.known), outward(item, run.known)
         if came is STRANGE or went is STRANGE:
-            run.strange()
+            run.strange(what)
             return
         if came is None or went is None:
             return
@@ -209,9 +211,18 @@ def _part(channel: Value, item: Value, run: Run) -> str | None:
     """Return the channel that a message names; None where it does not, counted."""
     part = channel(item, run.known)
     if part is None or len(part) > MAX_NAME:
-        run.strange()
+        run.strange("a channel has no name, or one that is too long")
         return None
     return str(part)
+
+
+def _what(wanted: Wanted, *values: int | str | tuple[str, ...] | None) -> str:
+    """Return how to tell an operator which value has no meaning: where it is."""
+    places = [" or ".join(listed(v)) for v in values if isinstance(v, str | tuple)]
+    return (
+        f"the value of {' and '.join(map(repr, places))} means nothing to kind "
+        f"{wanted.kind!r}: list it in the profile"
+    )
 
 
 def _channel(text: str, names: Names) -> Give | str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from itertools import product
+from math import prod
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import msgspec
@@ -14,9 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 MAX_READINGS = 4096
-"""Readings that a file may describe, each repetition counted."""
-MAX_INCLUDES = 4
-"""Files in files."""
+"""Readings that a profile may describe, each repetition counted."""
+MAX_INCLUDES = 32
+"""Includes of a profile, those of what it includes counted."""
 
 Place: TypeAlias = "tuple[str | int, ...]"
 """The way to a table or key of the file."""
@@ -34,6 +36,10 @@ class Source(NamedTuple):
     name: str
     text: str
     table: Profile
+
+
+Fetch: TypeAlias = "Callable[[str, Source], Source]"
+"""Gives the profile of a name that another includes, or raises `Flaw`."""
 
 
 class Misplaced(Exception):
@@ -54,35 +60,54 @@ class Placed(NamedTuple):
     place: Place
 
 
-def placed(
-    source: Source,
-    fetch: Callable[[str, Source], Source],
-    outer: tuple[Scope, ...] = (),
-) -> Iterator[Placed]:
+def placed(source: Source, fetch: Fetch) -> Iterator[Placed]:
     """Yield all rules, those of includes first.
 
     Raises:
         Misplaced: A range that is none, or too many rules or includes.
     """
-    budget = MAX_READINGS
-    for number, include in enumerate(source.table.includes):
-        if len(outer) == MAX_INCLUDES:
-            problem = f"profiles include each other more than {MAX_INCLUDES} deep"
-            raise Misplaced(source, ("include", number), problem)
-        fetched = fetch(include.profile, source)
-        yield from placed(fetched, fetch, (*outer, *_scope(include)))
-    for number, rule in enumerate(source.table.rules):
-        place = ("rule", number)
-        try:
-            repeated = list(_repeated(rule))
-        except Flaw as flaw:
-            raise Misplaced(source, place, str(flaw)) from None
-        budget -= sum(len(one.readings) for one in repeated)
-        if budget < 0:
-            problem = f"the rules describe more than {MAX_READINGS} readings"
-            raise Misplaced(source, place, problem)
-        for one in repeated:
-            yield Placed((*outer, *_scope(one)), one, source, place)
+    yield from _Budget().rules(source, fetch, ())
+
+
+class _Budget:
+    """How much a profile may still describe, in all of its files.
+
+    Nothing is fetched or repeated before it is asked: files may include each other in
+    circles, and the product of a few ranges is large.
+    """
+
+    def __init__(self) -> None:
+        self._includes = MAX_INCLUDES
+        self._readings = MAX_READINGS
+
+    def rules(
+        self, source: Source, fetch: Fetch, outer: tuple[Scope, ...]
+    ) -> Iterator[Placed]:
+        """Yield the rules of a file and of those that it includes."""
+        for number, include in enumerate(source.table.includes):
+            with _at(source, ("include", number)):
+                self._includes -= 1
+                if self._includes < 0:
+                    raise Flaw(f"more than {MAX_INCLUDES} includes; is it a circle?")
+                fetched = fetch(include.profile, source)
+            yield from self.rules(fetched, fetch, (*outer, *_scope(include)))
+        for number, rule in enumerate(source.table.rules):
+            place = ("rule", number)
+            with _at(source, place):
+                choices = [_choices(values) for values in rule.each.values()]
+                self._readings -= prod(map(len, choices)) * max(1, len(rule.readings))
+                if self._readings < 0:
+                    raise Flaw(f"more than {MAX_READINGS} readings are described")
+            for one in _repeated(rule, choices):
+                yield Placed((*outer, *_scope(one)), one, source, place)
+
+
+@contextmanager
+def _at(source: Source, place: Place) -> Iterator[None]:
+    try:
+        yield
+    except Flaw as flaw:
+        raise Misplaced(source, place, str(flaw)) from None
 
 
 def _scope(scope: Scope) -> tuple[Scope, ...]:
@@ -91,12 +116,11 @@ def _scope(scope: Scope) -> tuple[Scope, ...]:
     return () if bare == Scope() else (bare,)
 
 
-def _repeated(rule: Rule) -> Iterator[Rule]:
+def _repeated(rule: Rule, choices: list[list[str]]) -> Iterator[Rule]:
     """Yield a rule once for every combination of what it repeats with."""
     if not rule.each:
         yield rule
         return
-    choices = [_choices(values) for values in rule.each.values()]
     plain = msgspec.to_builtins(rule)
     del plain["for"]
     for chosen in product(*choices):

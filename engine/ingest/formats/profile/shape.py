@@ -44,6 +44,16 @@ class Shape:
         table = _typed("Table", below, total=False) if below else _table[str, item]
         return table | _list[item] | _SCALARS
 
+    def reads(self, step: str) -> Shape | None:
+        """Return the place one step further; None where nothing is read there."""
+        found = self._below.get(step)
+        return self._below.get(EACH) if found is None and not self.named else found
+
+    @property
+    def whole(self) -> bool:
+        """Whether the value itself is read, and not what is below it."""
+        return not self._below
+
     @property
     def named(self) -> bool:
         """Whether keys are read by name here, so that `[*]` can mean lists alone."""
