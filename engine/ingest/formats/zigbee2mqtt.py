@@ -105,6 +105,9 @@ class _State(msgspec.Struct, gc=False):
     humidity: Any = None
 
 
+_NOTHING_MORE = (UNSET, None, None, None, None)
+
+
 class _Availability(msgspec.Struct, gc=False):
     state: str
 
@@ -204,20 +207,23 @@ class Memory:
 
 
 def _usually(record: Record, device: str, now_ms: int) -> Sequence[Reading]:
+    """Return what a device reports whose attributes are the usual."""
     state = _decode_state(record)
     seen = state.last_seen
     at_ms = now_ms if seen is None else sensor_time(parse_time(seen), now_ms)
-    found = []
     present = state.occupancy if state.presence is UNSET else state.presence
+    found: list[Reading] = []
     if present is not UNSET:
         value = -1 if present is None else int(present)
         found.append(Reading(device, PRESENCE, value, at_ms, "", CACHED))
-    if state.contact is not UNSET:
-        value = -1 if state.contact is None else int(not state.contact)
-        found.append(Reading(device, CONTACT, value, at_ms, "", CACHED))
-    if state.action is not None:
+    # What few devices have is looked at last, and mostly not at all.
+    air = state.co2, state.temperature, state.humidity
+    if (state.contact, state.action, *air) != _NOTHING_MORE:
+        if state.contact is not UNSET:
+            value = -1 if state.contact is None else int(not state.contact)
+            found.append(Reading(device, CONTACT, value, at_ms, "", CACHED))
         found += _acted(state.action, device, at_ms)
-    found += _measured((state.co2, state.temperature, state.humidity), device, at_ms)
+        found += _measured(air, device, at_ms)
     if found and not device:
         raise Malformed("the topic names no device: is the source's base right?")
     return found
