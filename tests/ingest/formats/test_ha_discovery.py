@@ -3,13 +3,15 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import Malformed, TooLarge, Unsupported
 from engine.ingest.formats import REFUSALS, ha_discovery
-from engine.ingest.formats.ha_discovery import MAX_COMPONENTS, Memory
+from engine.ingest.formats.ha_discovery import Memory
+from engine.ingest.formats.ha_discovery.announcement import MAX_COMPONENTS
 from tests.ingest.formats.golden import NOW_MS
 
 STATE = "hall/state"
@@ -173,6 +175,13 @@ def test_of_entities_that_share_a_topic_each_knows_its_own_value(
         hear(memory, b"C1")
 
 
+def test_a_number_of_many_digits_is_for_nobody(memory: Memory) -> None:
+    announce(memory, device_class="occupancy", value_template="{{ value_json.a }}")
+    for digits in (30, 400, 9_000):
+        with pytest.raises((Malformed, msgspec.ValidationError)):
+            hear(memory, b'{"a": ' + b"9" * digits + b"}")
+
+
 def test_unknown_is_unknown_and_never_motion(memory: Memory) -> None:
     announce(memory, "one", device_class="occupancy")
     announce(memory, "two", device_class="motion")
@@ -283,12 +292,14 @@ def test_the_prefix_of_discovery_is_the_operators(memory: Memory, topic: str) ->
         {"availability_topic": ""},
         {"availability": [{"topic": f"t{number}"} for number in range(9)]},
         {"availability_mode": "some"},
+        {"payload_on": "a" * 256},
+        {"availability": [{"topic": "t", "payload_available": "a" * 256}]},
     ],
 )
 def test_an_announcement_beyond_its_bounds_is_refused(
     memory: Memory, more: dict[str, Any]
 ) -> None:
-    with pytest.raises(Malformed):
+    with pytest.raises((Malformed, msgspec.ValidationError)):
         announce(memory, **more)
     assert not any(vars(memory).values())
 
