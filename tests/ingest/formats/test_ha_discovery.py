@@ -246,7 +246,13 @@ def test_what_was_announced_and_taken_back_leaves_nothing(
             memory.read(b"", topic_of(name), NOW_MS)
             continue
         availability = [{"topic": line} for line in lines]
-        announce(memory, name, state_topic=state, availability=availability)
+        announce(
+            memory,
+            name,
+            state_topic=state,
+            availability=availability,
+            availability_mode="all",
+        )
         for line in lines:
             memory.read(b"online", line, NOW_MS)
     for name in "abc":
