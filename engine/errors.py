@@ -8,9 +8,9 @@
     │   ├── TooLarge       1002  more bytes or records than the format allows
     │   ├── BadTime        1003  no usable time, or one out of range
     │   ├── UnknownName    1004  an access point or sensor that the plan does not know
-    │   ├── Unsupported    1005  the format allows it, and the engine does not read it
-    │   ├── Gap            1006  messages of the source are missing before this one
-    │   └── UnknownValue   1007  a value without a meaning; all else is read
+    │   ├── UnknownValue   1007  a value without a meaning; all else is read
+    │   ├── Unsupported    1009  the format allows it, and the engine does not read it
+    │   └── Gap            1010  messages of the source are missing before this one
     ├── RequestError       the caller is to blame    2xxx  answered with an HTTP status
     │   ├── BadRequest     2002  400, the body or a parameter does not fit
     │   ├── Unauthorized   2001  401, no token or one that is not accepted
@@ -76,25 +76,25 @@ class UnknownName(InputError):
     reason = "unknown_name"
 
 
+class UnknownValue(InputError):
+    """A value that the format gives no meaning: it alone is refused, never guessed."""
+
+    code = 1007
+    reason = "unknown_value"
+
+
 class Unsupported(InputError):
     """The format allows it, and the engine does not read it."""
 
-    code = 1005
+    code = 1009
     reason = "unsupported"
 
 
 class Gap(InputError):
     """Messages are missing before this one, by the source's own count."""
 
-    code = 1006
+    code = 1010
     reason = "gap"
-
-
-class UnknownValue(InputError):
-    """A value that the format gives no meaning: it alone is refused, never guessed."""
-
-    code = 1007
-    reason = "unknown_value"
 
 
 class RequestError(EngineError):

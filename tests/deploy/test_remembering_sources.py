@@ -98,3 +98,16 @@ def test_the_table_of_a_page_is_what_its_messages_become(name: str) -> None:
         )
         for reading in readings(name)
     ]
+
+
+def test_inputs_that_are_connected_the_other_way_round_are_turned_as_shown(
+    tmp_path: Path,
+) -> None:
+    page = (DEPLOY / "sources" / "tasmota.md").read_text()
+    own = tmp_path / "tasmota-inverted.toml"
+    own.write_text(blocks(page, "toml")[1])
+    form = find(str(own))
+    for written, pulses in (("OFF", 1), ("ON", 0)):
+        body = json.dumps({"Switch1": written}).encode()
+        (reading,) = one(form.read, body, "tele/desk-17/SENSOR") or ()
+        assert (reading.kind, reading.value) == (ReadingKind.MOTION, pulses)
