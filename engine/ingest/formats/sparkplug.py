@@ -29,7 +29,8 @@ payload's, else that of receipt.
 Aliases are remembered until the next birth, for as long as the process runs. Data with
 an alias of which no birth told is refused as an unknown name; nothing is sent to ask
 for a rebirth, since this engine only listens. A `seq` that does not follow the one
-before is counted as a gap, and the message is read.
+before is counted as a gap, and the message is read. A compressed payload is refused as
+unsupported.
 """
 
 from __future__ import annotations
@@ -38,7 +39,14 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message, message_factory
 
-from engine.errors import Gap, InputError, Malformed, TooLarge, UnknownName
+from engine.errors import (
+    Gap,
+    InputError,
+    Malformed,
+    TooLarge,
+    UnknownName,
+    Unsupported,
+)
 from engine.ingest.formats.wire import (
     CACHED,
     HEALTH,
@@ -65,8 +73,13 @@ MAX_KNOWN = 100_000
 MAX_DEVICES = 10_000
 """Devices of all edge nodes together, and edge nodes."""
 
+MAX_TOPIC = 512
+"""Characters of a topic."""
+
 _LONGEST_NAME = 255
 _SEQUENCES = 256
+_COMPRESSED = "SPBV1.0_COMPRESSED"
+"""The `uuid` of a payload whose metrics are within, compressed."""
 _BACKFILL = int(ReadingFlag.BACKFILL)
 _TYPES = frozenset(
     {"NBIRTH", "DBIRTH", "NDATA", "DDATA", "NDEATH", "DDEATH"},
@@ -109,6 +122,7 @@ _MESSAGES: Final = {
         1: ("timestamp", "uint64"),
         2: ("metrics", "Metric"),
         3: ("seq", "uint64"),
+        4: ("uuid", "string"),
     },
     "Metric": {
         1: ("name", "string"),
@@ -282,6 +296,9 @@ class Memory:
         """
         self._forget(node, device)
         by_alias = self._born(node, device)
+        known = self._nodes.get(node)
+        if known is None or device not in known.births:
+            raise TooLarge(f"at most {MAX_DEVICES} devices are remembered")
         for metric in payload.metrics:
             if metric.HasField("alias"):
                 read = metric.datatype in _READ and len(metric.name) <= _LONGEST_NAME
@@ -290,11 +307,9 @@ class Memory:
         self._aliases += len(by_alias)
         if self._aliases > MAX_KNOWN:
             self._forget(node, device)
-            raise TooLarge(f"all edge nodes have at most {MAX_KNOWN} aliases")
-        if node in self._nodes:
-            known = self._nodes[node]
-            if device == node:
-                known.seq, known.death = payload.seq, _death_of(payload)
+            raise TooLarge(f"at most {MAX_KNOWN} aliases are remembered")
+        if device == node:
+            known.seq, known.death = payload.seq, _death_of(payload)
 
 
 def _parse(topic: str) -> tuple[str, str, str]:
@@ -312,7 +327,7 @@ def _parse(topic: str) -> tuple[str, str, str]:
     if kind not in _TYPES:
         return "", "", ""
     own = kind.startswith("N")
-    if len(levels) != (4 if own else 5) or not all(levels):
+    if len(levels) != (4 if own else 5) or not all(levels) or len(topic) > MAX_TOPIC:
         raise Malformed("a topic is spBv1.0/{group}/{type}/{edge node}[/{device}]")
     node = f"{levels[1]}/{levels[3]}"
     return kind, node, node if own else f"{node}/{levels[4]}"
@@ -324,8 +339,13 @@ def _decode(record: Record) -> Any:  # noqa: ANN401 - see above
         payload.ParseFromString(bytes(record))
     except message.DecodeError:
         raise Malformed("not a Sparkplug B payload") from None
+    if payload.uuid == _COMPRESSED:
+        raise Unsupported("a compressed payload: switch compression off")
     if len(payload.metrics) > MAX_METRICS:
         raise TooLarge(f"a payload has at most {MAX_METRICS} metrics")
+    # The library gives bytes for a text that is not UTF-8.
+    if any(isinstance(metric.name, bytes) for metric in payload.metrics):
+        raise Malformed("a name that is not UTF-8")
     return payload
 
 

@@ -108,6 +108,7 @@ def check_plausible(
             continue
         assert thing.device
         assert thing.device == thing.device.lower()
+        assert isinstance(thing.channel, str)
         assert thing.observed_at_ms >= NOW_MS - SENSOR_PAST_MS
         low, high = {
             ReadingKind.PRESENCE: (-1, 1),

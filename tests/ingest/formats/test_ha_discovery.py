@@ -310,6 +310,12 @@ def test_an_announcement_beyond_its_bounds_is_refused(
     assert not any(vars(memory).values())
 
 
+def test_an_announcement_on_an_endless_topic_is_refused(memory: Memory) -> None:
+    with pytest.raises(Malformed):
+        memory.read(b'{"stat_t": "a"}', "a/" * 256 + topic_of("hall"), NOW_MS)
+    assert not any(vars(memory).values())
+
+
 def test_a_device_has_no_more_components_than_it_may(memory: Memory) -> None:
     one = {"p": "binary_sensor", "stat_t": STATE}
     for number in (MAX_COMPONENTS, MAX_COMPONENTS + 1):

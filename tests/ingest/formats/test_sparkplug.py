@@ -184,9 +184,14 @@ def test_other_topics_say_nothing(listener: Listener, topic: str) -> None:
 
 @pytest.mark.parametrize(
     "topic",
-    ["spBv1.0/hq/DDATA/gateway", "spBv1.0/hq/NDATA/gateway/room", "spBv1.0/hq/NDATA/"],
+    [
+        "spBv1.0/hq/DDATA/gateway",
+        "spBv1.0/hq/NDATA/gateway/room",
+        "spBv1.0/hq/NDATA/",
+        "spBv1.0/hq/NDATA/" + "a" * 512,
+    ],
 )
-def test_a_topic_with_a_level_too_few_or_too_many_is_refused(
+def test_a_topic_with_too_few_levels_or_too_many_or_too_long_is_refused(
     listener: Listener, topic: str
 ) -> None:
     listener.hear(topic, seq=0)
@@ -197,6 +202,18 @@ def test_more_metrics_than_a_message_may_have_are_refused(listener: Listener) ->
     many = [{"name": "a", "boolean_value": True}] * (MAX_METRICS + 1)
     assert not listener.hear(DEVICE.format("DDATA"), *many)
     assert listener.refused == ["too_large"]
+
+
+def test_a_name_that_is_not_utf_8_is_refused(listener: Listener) -> None:
+    body = payload({"name": "ab", "boolean_value": True}).replace(b"ab", b"\xff\xfe")
+    assert not listener.hear_bytes(DEVICE.format("DDATA"), body)
+    assert listener.refused == ["malformed"]
+
+
+def test_a_compressed_payload_is_unsupported(listener: Listener) -> None:
+    body = bytes(Payload(uuid="SPBV1.0_COMPRESSED", seq=0).SerializeToString())
+    assert not listener.hear_bytes(DEVICE.format("DDATA"), body)
+    assert listener.refused == ["unsupported"]
 
 
 def test_what_is_remembered_has_a_bound_and_is_freed(
@@ -238,12 +255,15 @@ def test_what_is_counted_as_remembered_is_what_is_remembered(
     heard: list[tuple[str, int, int]],
 ) -> None:
     listener = Listener()
-    for kind, number, seq in heard:
-        topic = f"spBv1.0/hq/{kind}/gateway"
-        if kind.startswith("D"):
-            topic += f"/{number}"
-        metric = {"name": "a", "alias": number, "datatype": BOOLEAN}
-        listener.hear(topic, metric, seq=seq)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sparkplug, "MAX_DEVICES", 2)
+        patch.setattr(sparkplug, "MAX_KNOWN", 2)
+        for kind, number, seq in heard:
+            topic = f"spBv1.0/hq/{kind}/gateway"
+            if kind.startswith("D"):
+                topic += f"/{number}"
+            metric = {"name": "a", "alias": number, "datatype": BOOLEAN}
+            listener.hear(topic, metric, {**metric, "alias": 9}, seq=seq)
     memory = listener.memory
     births = [births for node in memory._nodes.values() for births in [node.births]]  # noqa: SLF001
     assert memory._devices == sum(map(len, births))  # noqa: SLF001

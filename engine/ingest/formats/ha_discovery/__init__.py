@@ -69,6 +69,9 @@ MAX_BYTES = 1 << 18
 MAX_ENTITIES = 20_000
 """Entities of all devices together; one has about 1 KB."""
 
+MAX_TOPIC = 512
+"""Characters of the topic of an announcement."""
+
 _decode = msgspec.json.Decoder().decode
 
 Key: TypeAlias = tuple[str, int]
@@ -101,6 +104,8 @@ class Memory:
         """
         announced = announced_by(topic)
         if announced is not None:
+            if len(topic) > MAX_TOPIC:
+                raise Malformed(f"a topic has at most {MAX_TOPIC} characters")
             self._forget(topic)
             if record:
                 self._remember(topic, entities_of(record, *announced))
