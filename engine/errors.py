@@ -11,7 +11,9 @@
     │   ├── Inaccurate     1005  coordinates too poor to tell the level
     │   ├── Outside        1006  coordinates that are not on their map, or its level
     │   ├── UnknownValue   1007  a value without a meaning; all else is read
-    │   └── Implausible    1008  more people than can have crossed a line
+    │   ├── Implausible    1008  more people than can have crossed a line
+    │   ├── Unsupported    1009  the format allows it, and the engine does not read it
+    │   └── Gap            1010  messages of the source are missing before this one
     ├── RequestError       the caller is to blame    2xxx  answered with an HTTP status
     │   ├── BadRequest     2002  400, the body or a parameter does not fit
     │   ├── Unauthorized   2001  401, no token or one that is not accepted
@@ -105,6 +107,20 @@ class Implausible(InputError):
 
     code = 1008
     reason = "implausible"
+
+
+class Unsupported(InputError):
+    """The format allows it, and the engine does not read it."""
+
+    code = 1009
+    reason = "unsupported"
+
+
+class Gap(InputError):
+    """Messages are missing before this one, by the source's own count."""
+
+    code = 1010
+    reason = "gap"
 
 
 class RequestError(EngineError):

@@ -13,6 +13,7 @@ import structlog
 
 from engine.errors import (
     BadTime,
+    Gap,
     Implausible,
     Inaccurate,
     Malformed,
@@ -24,6 +25,7 @@ from engine.errors import (
     Unauthorized,
     UnknownName,
     UnknownValue,
+    Unsupported,
 )
 
 if TYPE_CHECKING:
@@ -57,6 +59,14 @@ HINTS = {
     Outside.reason: (
         "coordinates beside their map or its level: compare `unit`, `origin` and the "
         "points in the file of `maps` with the source's map, then `livefloor check`"
+    ),
+    Unsupported.reason: (
+        "something that the format allows and the engine does not read, such as a "
+        "template: the page of the format in deploy/sources says what it does read"
+    ),
+    Gap.reason: (
+        "messages of this source are missing, by its own count: see whether the broker "
+        "drops some, and ask the edge node for a rebirth where values stay unknown"
     ),
     UnknownValue.reason: (
         "a value that the source's profile has no meaning for: show a message to "

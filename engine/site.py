@@ -94,6 +94,8 @@ def build(config: settings.Config) -> Site:
         built = site.tenants[tenant.id] = _tenant(config, tenant, found)
         for source in tenant.sources:
             form = found.forms[source.name]
+            if form.fresh is not None:
+                form = form.fresh()
             made = Source(
                 name=source.name,
                 tenant=built,

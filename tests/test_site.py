@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from redis.connection import parse_url
 
-from engine.config import Redis, parse
+from engine.config import Redis, load, parse
 from engine.errors import ConfigError
 from engine.ingest.formats import FORMATS
 from engine.ingest.verify import Terms, verifier
@@ -21,6 +21,26 @@ if TYPE_CHECKING:
 def parsed(address: str) -> dict[str, Any]:
     """Return what redis-py reads out of an address."""
     return dict(parse_url(address))  # type: ignore[no-untyped-call]
+
+
+SITE = """
+[redis]
+locations = "redis://127.0.0.1:1"
+registry = "redis://127.0.0.1:1"
+[[broker]]
+name = "main"
+url = "mqtt://127.0.0.1"
+[[tenant]]
+id = "acme"
+plan = "plan.geojson"
+"""
+SPARKPLUG = """
+[[tenant.source]]
+name = "{name}"
+format = "sparkplug"
+broker = "main"
+topics = ["spBv1.0/{name}/#"]
+"""
 
 
 @pytest.mark.parametrize(
@@ -126,3 +146,14 @@ def test_two_sources_of_a_tenant_may_share_a_secret(tmp_path: Path) -> None:
     more = WEBHOOK.partition("[[tenant.source]]")[2].format(more="")
     more = f"[[tenant.source]]{more}".replace('"wifi"', '"doors"')
     assert len(built(tmp_path, more).webhooks) == 2
+
+
+def test_two_sources_never_share_what_a_format_remembers(tmp_path: Path) -> None:
+    (tmp_path / "plan.geojson").write_bytes(plan_file())
+    sources = "".join(SPARKPLUG.format(name=name) for name in ("north", "south"))
+    path = tmp_path / "livefloor.toml"
+    path.write_text(SITE + sources)
+    forms = [source.form for source in build(load(path)).sources.values()]
+    assert [form.name for form in forms] == ["sparkplug"] * 2
+    assert forms[0].read != forms[1].read
+    assert FORMATS["sparkplug"] not in forms

@@ -47,3 +47,11 @@ def test_a_route_takes_all_messages_of_a_link_of_its_own() -> None:
     messages = [Message(""), Message("")]
     assert route.all(messages) == {route: messages}
     assert route.rests(messages) == ["", ""]
+
+
+def test_a_route_gives_the_whole_topic_to_a_format_that_asks_for_it() -> None:
+    tenant = Tenant("acme", small_plan())
+    source = Source(name="s", tenant=tenant, form=FORMATS["ha-discovery"])
+    topics = ["homeassistant/binary_sensor/hall/config", "tele/hall/LWT"]
+    for route in (Route(source, "homeassistant/#", "tele/#"), Route(source)):
+        assert route.rests([Message(topic) for topic in topics]) == topics

@@ -4,6 +4,9 @@ A format is a row of pure functions in `FORMATS`. They do no I/O, keep nothing b
 two calls, and take the time as an argument. To add one, write its file, add its row,
 and put samples of it under `tests/ingest/formats/samples/`.
 
+Some sources say once what a value means and send bare values ever after. Their formats
+remember what was said, bounded, and no value: such a row is `fresh` for each source.
+
 How the pipeline uses a row, and why in this order:
 
 1. `split` refuses a payload over `max_bytes` before anything looks at it, and
@@ -37,11 +40,13 @@ from engine.ingest.formats import (
     aruba_ale,
     cisco_spaces,
     cmx,
+    ha_discovery,
     hostapd,
     livefloor,
     meraki,
     mist,
     radius,
+    sparkplug,
     unifi,
     zigbee2mqtt,
 )
@@ -149,10 +154,33 @@ class Format:
         return (payload,) if self.records is None else self.records(payload)
 
 
+def _remembering(
+    name: str,
+    max_bytes: int,
+    remember: Callable[[], Batch[Sequence[Reading] | None]],
+    *,
+    whole: bool = False,
+) -> Format:
+    """Return a format whose `read` is made by `remember`, with an empty memory."""
+
+    def fresh() -> Format:
+        return Format(
+            name, max_bytes=max_bytes, read=remember(), fresh=fresh, whole=whole
+        )
+
+    return fresh()
+
+
 FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
     {
         row.name: row
         for row in (
+            _remembering(
+                "ha-discovery",
+                ha_discovery.MAX_BYTES,
+                lambda: each(ha_discovery.Memory().read),
+                whole=True,
+            ),
             Format(
                 "aruba-ale",
                 max_bytes=aruba_ale.MAX_BYTES,
@@ -229,10 +257,16 @@ FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
                 identify=each(unifi.identify),
                 observe=each(unifi.observe),
             ),
-            Format(
+            _remembering(
+                "sparkplug",
+                sparkplug.MAX_BYTES,
+                lambda: sparkplug.Memory().read,
+                whole=True,
+            ),
+            _remembering(
                 "zigbee2mqtt",
-                max_bytes=zigbee2mqtt.MAX_BYTES,
-                read=each(zigbee2mqtt.read),
+                zigbee2mqtt.MAX_BYTES,
+                lambda: each(zigbee2mqtt.Memory().read),
             ),
         )
     }

@@ -234,6 +234,37 @@ def blur_of(observed_ms: int) -> int:
     return 0 if observed_ms % 1000 else 999
 
 
+def plain(value: float | None) -> Sequence[tuple[ReadingKind, int]]:
+    """Return what a value can mean of which its source does not say what it measures.
+
+    That is a kind and a value for each reading which its type allows; the binding of
+    the sensor says which of them is meant, and the others find no channel.
+
+    Args:
+        value: A boolean is presence, motion, or a door that is open; a whole number is
+            people, pulses, or (0 and 1) presence. None is unknown, and so is a number
+            below 0 or over `MAX_COUNT`; one with decimals is nothing, as nobody says
+            its unit.
+    """
+    if value is None:
+        return ((PRESENCE, -1), (COUNT, -1), (CONTACT, -1))
+    if isinstance(value, bool):
+        return ((PRESENCE, int(value)), (MOTION, int(value)), (CONTACT, int(value)))
+    if not 0 <= value <= MAX_COUNT:  # so that NaN is unknown, too
+        return ((PRESENCE, -1), (COUNT, -1))
+    number = int(value)
+    if number != value:
+        return ()
+    present = number if number <= 1 else -1
+    return ((PRESENCE, present), (COUNT, number), (MOTION, number))
+
+
+def thousandths(value: float) -> int | None:
+    """Return the value of an ENV reading, None for a number that cannot be meant."""
+    # Written so that NaN is refused, too.
+    return round(value * 1000) if -MAX_ENV <= value * 1000 <= MAX_ENV else None
+
+
 def parse_time(value: SourceTime) -> int | None:
     """Return a source's time in milliseconds, or None where there is no usable one."""
     if value is None:

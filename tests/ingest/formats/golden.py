@@ -1,7 +1,8 @@
 """The golden samples, and a format applied to a message as the pipeline applies it.
 
 Beside each payload `name.json` (or `.txt`, `.bin`) stands `name.expect.json`: the topic
-after the source's base, the time of receipt, and what the message means.
+after the source's base, the time of receipt, and what the message means; `before` names
+the samples of the same format that came first, where it remembers.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import msgspec
 
 from engine.errors import UnknownValue
-from engine.ingest.formats import Format, find, names
+from engine.ingest.formats import Format, find, names, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -38,6 +39,7 @@ class Sample(NamedTuple):
     payload: bytes
     topic: str
     now_ms: int
+    before: list[str]
     meaning: dict[str, Any]
 
 
@@ -54,11 +56,27 @@ def samples() -> Iterator[Sample]:
             body.read_bytes(),
             expected.pop("topic", ""),
             expected.pop("now_ms"),
+            expected.pop("before", []),
             expected,
         )
 
 
 GOLDEN = list(samples())
+
+
+def new(form: Format) -> Format:
+    """Return a format with an empty memory."""
+    return form if form.fresh is None else form.fresh()
+
+
+def told(sample: Sample) -> Format:
+    """Return the format of a sample after it has read what came before."""
+    form = new(sample.format)
+    by_name = {one.name: one for one in GOLDEN}
+    for name in sample.before:
+        earlier = by_name[f"{form.name}/{name}"]
+        meaning_of(form, earlier.payload, earlier.topic, earlier.now_ms)
+    return form
 
 
 def split(form: Format, payload: bytes) -> Sequence[Record]:
@@ -91,13 +109,14 @@ def one(
 
 
 def meaning_of(form: Format, payload: bytes, topic: str, now_ms: int) -> dict[str, Any]:
-    """Return identities, observations, …, each only where there are some."""
+    """Return identities, observations, …, and reasons of refusals, if any."""
     found: dict[str, list[Any]] = {
         "identities": [],
         "observations": [],
         "readings": [],
         "restarts": [],
     }
+    refused: list[Exception] = []
     for record in split(form, payload):
         about_nobody = True
         if form.identify is not None:
@@ -115,8 +134,9 @@ def meaning_of(form: Format, payload: bytes, topic: str, now_ms: int) -> dict[st
                 [] if restart is None else [msgspec.to_builtins(restart)]
             )
         if form.read is not None:
-            readings = one(form.read, record, topic, now_ms) or ()
-            found["readings"] += map(_plain, readings)
+            (readings,) = form.read([record], [topic], now_ms, refused.append)
+            found["readings"] += map(_plain, readings or ())
+    found["refused"] = [reason_of(refusal) for refusal in refused]
     return {name: values for name, values in found.items() if values}
 
 

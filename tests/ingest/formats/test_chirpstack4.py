@@ -134,7 +134,7 @@ def test_the_number_of_regions_is_not_a_number_of_people() -> None:
         {"region_1_avg_dwell": 7},
         {"regions": {"index": 0}},
         {"regions": [1, {"index": -1, "count": 0}, {"index": "x", "count": 0}]},
-        {"people_in": 2, "people_out": 1, "line_1_total_in": 72},
+        {"people_in": 2, "line_1_total_in": 72, "line_5_total_out": 1},
     ],
 )
 def test_what_is_no_channel_is_passed_over(decoded: dict[str, object]) -> None:

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from engine.errors import Malformed
-from engine.ingest.formats import FORMATS, find
-from engine.model import Identity, ObservationKind
-from tests.ingest.formats.golden import NOW_MS, one
+from engine.ingest.formats import FORMATS, find, names
+from engine.ingest.formats.sparkplug import Payload
+from engine.model import Identity, ObservationKind, ReadingKind
+from tests.ingest.formats.golden import NOW_MS, new, one
 
 SHARED = Path(__file__).resolve().parents[4] / "shared" / "samples"
 
@@ -26,15 +27,28 @@ DECODED: dict[str, list[tuple[str, str, int]]] = {
     "milesight-vs341-desk-vacant": [("", "PRESENCE", 0)],
     "milesight-vs330-distance-occupancy": [("", "PRESENCE", 1)],
     "milesight-vs370-radar": [("", "PRESENCE", 1)],
-    "milesight-ws203-occupancy": [("", "PRESENCE", 0)],
+    "milesight-ws203-occupancy": [
+        ("", "PRESENCE", 0),
+        ("", "ENV", 30_800),
+        ("", "ENV", 50_500),
+    ],
     "milesight-ws203-history": [
         ("", "PRESENCE", 0),
+        ("", "ENV", 29_200),
+        ("", "ENV", 50_500),
         ("", "PRESENCE", 1),
+        ("", "ENV", 30_800),
+        ("", "ENV", 50_500),
         ("", "HEALTH", 1),
     ],
     "milesight-ws202-pir": [("", "MOTION", 1)],
-    "milesight-am308-pir-co2": [("", "MOTION", 1)],
-    "milesight-ws301-contact": [("", "HEALTH", 1)],
+    "milesight-am308-pir-co2": [
+        ("", "MOTION", 1),
+        ("", "ENV", 936_000),
+        ("", "ENV", 23_800),
+        ("", "ENV", 62_000),
+    ],
+    "milesight-ws301-contact": [("", "CONTACT", 1)],
     "milesight-vs121-people-count": [
         ("", "COUNT", 3),
         ("region_1", "PRESENCE", 1),
@@ -53,26 +67,67 @@ DECODED: dict[str, list[tuple[str, str, int]]] = {
         ],
         *[(f"region_{number}", "COUNT", 0) for number in range(10, 17)],
     ],
-    "milesight-vs121-period-in-out": [("", "HEALTH", 1)],
+    "milesight-vs121-flow-matrix": [("", "HEALTH", 1)],
+    "milesight-vs121-period-in-out": [("", "FLOW_DELTA", 2)],
+    "milesight-vs132-totals": [("", "FLOW_TOTAL", 190), ("", "FLOW_DELTA", 0)],
     "milesight-vs133-region-count": [
         ("region_1", "COUNT", 2),
         ("region_2", "COUNT", 16),
         ("region_3", "COUNT", 7),
         ("region_4", "COUNT", 9),
     ],
-    "milesight-vs133-line-totals": [("", "HEALTH", 1)],
-    "milesight-vs350-history-total": [("", "HEALTH", 1)],
-    "milesight-vs360-fault-events": [("", "HEALTH", 1)],
-    "ttn-elsys-ems-desk": [("", "PRESENCE", 1)],
-    "ttn-elsys-ers-eye": [("", "MOTION", 6), ("", "PRESENCE", -1)],
+    "milesight-vs133-line-totals": [
+        ("line_1", "FLOW_TOTAL", 72),
+        ("line_2", "FLOW_TOTAL", 0),
+        ("line_3", "FLOW_TOTAL", 0),
+        ("line_4", "FLOW_TOTAL", 5_300),
+    ],
+    "milesight-vs133-line-period": [
+        ("line_1", "FLOW_DELTA", 0),
+        ("line_2", "FLOW_DELTA", 0),
+        ("line_3", "FLOW_DELTA", 0),
+        ("line_4", "FLOW_DELTA", 5),
+    ],
+    "milesight-vs350-passage-totals": [
+        ("", "FLOW_TOTAL", 18),
+        ("", "FLOW_DELTA", 19),
+    ],
+    "milesight-vs350-history-period": [("", "FLOW_DELTA", 11), ("", "HEALTH", 1)],
+    "milesight-vs350-history-total": [
+        ("", "FLOW_TOTAL", 29),
+        ("", "FLOW_DELTA", 7),
+        ("", "HEALTH", 1),
+    ],
+    "milesight-vs360-fault-events": [
+        ("", "HEALTH", -1),
+        ("", "HEALTH", 1),
+        ("", "HEALTH", -1),
+        ("", "HEALTH", -1),
+    ],
+    "ttn-elsys-ems-desk": [
+        ("", "PRESENCE", 1),
+        ("", "ENV", 22_600),
+        ("", "ENV", 41_000),
+    ],
+    "ttn-elsys-ers-eye": [
+        ("", "PRESENCE", -1),
+        ("", "MOTION", 6),
+        ("", "ENV", 22_600),
+        ("", "ENV", 41_000),
+    ],
     "ttn-milesight-vs121": [
         ("", "COUNT", 3),
         ("region_1", "PRESENCE", -1),
         ("region_2", "PRESENCE", -1),
         ("region_3", "PRESENCE", 0),
     ],
-    "ttn-milesight-vs133": [("", "HEALTH", 1)],
-    "ttn-browan-tbms100-pir": [("", "HEALTH", 1)],
+    "ttn-milesight-vs133": [
+        ("line_1", "FLOW_TOTAL", 72),
+        ("line_1", "FLOW_DELTA", 0),
+        ("line_2", "FLOW_TOTAL", 0),
+        ("line_2", "FLOW_DELTA", 0),
+    ],
+    "ttn-browan-tbms100-pir": [("", "MOTION", 1)],
 }
 
 
@@ -103,16 +158,150 @@ def test_a_real_payload_means_the_same_in_every_envelope(form: str, name: str) -
     assert sorted(found) == sorted(DECODED[name])
 
 
-@pytest.mark.parametrize("name", ["tts-v3-uplink", "tts-v3-uplink-undecoded"])
-def test_a_real_uplink_without_a_known_field_is_alive(name: str) -> None:
-    body = (SHARED / f"sensors/{name}.json").read_bytes()
+def test_a_real_uplink_without_a_decoder_is_alive() -> None:
+    body = (SHARED / "sensors/tts-v3-uplink-undecoded.json").read_bytes()
     assert read("tts3", body, "") == [("", "HEALTH", 1)]
+
+
+def test_a_real_uplink_of_a_thermometer_is_air() -> None:
+    body = (SHARED / "sensors/tts-v3-uplink.json").read_bytes()
+    assert read("tts3", body, "") == [("", "ENV", 1_000)]
+
+
+def test_a_real_uplink_of_a_gateway_without_a_decoder_is_alive() -> None:
+    body = (SHARED / "sensors/milesight-gateway-loraobject.json").read_bytes()
+    assert read("milesight-gateway", body, "") == [("", "HEALTH", 1)]
+
+
+def test_a_real_vivid_says_motion_by_255() -> None:
+    """Its file holds what the decoder returned beside what was made of that."""
+    file = SHARED / "sensors/ttn-tektelic-vivid-motion.json"
+    body = json.loads((SHARED / "sensors/tts-v3-uplink.json").read_bytes())
+    body["uplink_message"]["decoded_payload"] = json.loads(file.read_bytes())["data"]
+    assert read("tts3", json.dumps(body).encode(), "") == [("", "MOTION", 1)]
 
 
 def test_a_simulated_uplink_is_refused() -> None:
     body = (SHARED / "sensors/tts-v3-uplink-simulated.json").read_bytes()
     with pytest.raises(Malformed):
         read("tts3", body, "")
+
+
+BUILDING: dict[str, tuple[str, str, list[tuple[str, str, int]]]] = {
+    "tasmota-switch1-sensor": (
+        "tasmota",
+        "tele/tasmota/SENSOR",
+        [
+            ("switch1", "PRESENCE", 1),
+            ("switch1", "MOTION", 1),
+            ("switch1", "CONTACT", 1),
+        ],
+    ),
+    "tasmota-ld2410-sensor": (
+        "tasmota",
+        "tele/booth/SENSOR",
+        [("ld2410", "MOTION", 1)],
+    ),
+    "shelly-gen2-notifystatus": ("shelly", "shellypro4pm-f008d1d8b8b8/events/rpc", []),
+    "sensorthings-observation-published": (
+        "sensorthings",
+        "v1.0/Datastreams(1)/Observations",
+        [("", "PRESENCE", -1), ("", "COUNT", 26), ("", "MOTION", 26)],
+    ),
+    "sensorthings-observation-created": (
+        "sensorthings",
+        "v1.0/Datastreams(1)/Observations",
+        [],
+    ),
+    "haltian-thingsee-presence-2100": ("thingsee", "", [("", "PRESENCE", 0)]),
+    "haltian-thingsee-occupancy-2100": ("thingsee", "", [("", "PRESENCE", 1)]),
+    "haltian-thingsee-movecount-13100": ("thingsee", "", [("", "MOTION", 7)]),
+    "haltian-iot-movement-detections": (
+        "haltian-iot",
+        "haltian-iot/events/i/k/measurements/movementDetections/1f0c",
+        [("", "MOTION", 7)],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BUILDING)
+def test_real_messages_of_building_mqtt_are_read(name: str) -> None:
+    form, topic, readings = BUILDING[name]
+    body = (SHARED / f"sensors/{name}.json").read_bytes()
+    assert read(form, body, topic) == readings
+
+
+def test_an_uplink_that_names_no_device_is_refused() -> None:
+    """The sample is a part of a message."""
+    body = (SHARED / "sensors/tts-v3-uplink-normalized.json").read_bytes()
+    with pytest.raises(Malformed):
+        read("tts3", body, "")
+
+
+def test_a_phone_that_espresense_located_is_refused() -> None:
+    whole = json.loads((SHARED / "sensors/espresense-devices.json").read_bytes())
+    body = json.dumps(whole["devices"][0]).encode()
+    with pytest.raises(Malformed) as refused:
+        read("espresense", body, "espresense/devices/apple:iphone15-3/kitchen")
+    assert "iphone" not in str(refused.value).lower()
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_phone_that_a_bluetooth_gateway_saw_is_nothing_to_any_format(
+    name: str,
+) -> None:
+    """Whether a format refuses it or passes it over, nothing comes of it."""
+    body = (SHARED / "sensors/theengs-ble-tracker.json").read_bytes()
+    form = new(find(name))
+    topic = "home/TheengsGateway/BTtoMQTT/112233445566"
+    refused: list[Exception] = []
+    records, topics = form.split([body], [topic], refused.append)
+    for function in (form.identify, form.read):
+        if function is not None:
+            found = function(records, topics, NOW_MS, refused.append)
+            assert not any(found) or found == [Identity()]
+
+
+def test_real_announcements_say_what_a_topic_means() -> None:
+    form = new(find("ha-discovery"))
+    topic = "homeassistant/binary_sensor/{}/config"
+    # The first is of a version with a usual state topic, which is no longer one.
+    body = (SHARED / "sensors/homeassistant-discovery-motion.json").read_bytes()
+    assert one(form.read, body, topic.format("garden")) == ()
+    assert one(form.read, b"ON", "homeassistant/binary_sensor/garden/state") == ()
+    body = (SHARED / "sensors/homeassistant-discovery-tasmota-pir.json").read_bytes()
+    assert one(form.read, body, topic.format("tasmota")) == ()
+    (motion,) = one(form.read, b"1", "stat/%topic%/MOTION") or ()
+    (health,) = one(form.read, b"Offline", "tele/%topic%/LWT") or ()
+    assert (motion.device, motion.kind, motion.value) == (
+        "%deviceid%_motion",
+        ReadingKind.MOTION,
+        1,
+    )
+    assert (health.device, health.kind, health.value) == (
+        "%deviceid%_motion",
+        ReadingKind.HEALTH,
+        0,
+    )
+
+
+def test_the_payload_of_the_sparkplug_specification_is_read() -> None:
+    """It stands there as JSON; on the wire it is protobuf."""
+    told = json.loads((SHARED / "sensors/sparkplug-b-ddata.json").read_bytes())
+    body = Payload(timestamp=told["timestamp"], seq=told["seq"])
+    for metric in told["metrics"]:
+        body.metrics.add(
+            name=metric["name"],
+            timestamp=metric["timestamp"],
+            datatype=11,
+            boolean_value=metric["value"],
+        )
+    topic = "spBv1.0/Sparkplug B Devices/DDATA/Raspberry Pi/Pibrella"
+    assert read("sparkplug", body.SerializeToString(), topic) == [
+        (name, kind, 1)
+        for name in ("Inputs/A", "Inputs/C")
+        for kind in ("PRESENCE", "MOTION", "CONTACT")
+    ]
 
 
 XOVIS: dict[str, list[tuple[str, str, int, int]]] = {

@@ -29,6 +29,7 @@ Kind: TypeAlias = Literal[
     "flow_total",
     "contact",
     "env",
+    "plain",
 ]
 Metric: TypeAlias = Literal[
     "co2", "temperature", "humidity", "illuminance", "battery", "voltage"
@@ -87,7 +88,8 @@ class Reading(_Table, frozen=True, kw_only=True):
     """What becomes a reading, and of which value.
 
     Attributes:
-        kind: As `model.ReadingKind`.
+        kind: As `model.ReadingKind`, or plain: all that a value can mean of which its
+            source does not say what it measures (`wire.plain`).
         value: Path to the value, several of which the first present counts, or a number
             as it is. Of health it may be absent: the device is online.
         inward, outward: Of flows, likewise.
@@ -120,6 +122,8 @@ class Reading(_Table, frozen=True, kw_only=True):
     faulty: Scalars = ()
     open: Scalars = ()
     closed: Scalars = ()
+    on: Scalars = ()
+    off: Scalars = ()
     unknown: Scalars = ()
 
 

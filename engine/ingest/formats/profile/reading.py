@@ -102,10 +102,13 @@ def make_reading(wanted: Wanted, names: Names) -> Visit:
         Flaw: It has keys that do not go together, or a path that cannot be used.
     """
     _check(wanted)
-    kind = ReadingKind[wanted.kind.upper()]
     mean = meaning(wanted)
     ask = every(wanted.when, names)
     channel = _channel(wanted.channel, names)
+    if wanted.kind == "plain":
+        visit = _plain(wanted, mean, channel, names)
+        return visit if ask is None else _visit_if(ask, visit)
+    kind = ReadingKind[wanted.kind.upper()]
     if kind in (ReadingKind.FLOW_DELTA, ReadingKind.FLOW_TOTAL):
         visit = _flow(wanted, kind, mean, channel, names)
     else:
@@ -144,6 +147,28 @@ def _level(
             run.found.append(
                 Reading(device, kind, value, at_ms, part, flags, 0, 0, metric)
             )
+
+    return visit
+
+
+def _plain(wanted: Wanted, mean: Meaning, channel: Give | str, names: Names) -> Visit:
+    if wanted.default is not None or isinstance(wanted.value, int):
+        raise Flaw("kind 'plain' has no number of ours: write value = with a path")
+    get = _value(wanted.value, None, mean, names)
+
+    def visit(item: Value, run: Run, mark: Mark) -> None:
+        meanings = get(item, run.known)
+        if not meanings:
+            return
+        device, at_ms, flags = mark
+        part = channel if channel.__class__ is str else _part(channel, item, run)
+        if device is None:
+            raise nameless()
+        if part is not None:
+            run.found += [
+                Reading(device, kind, value, at_ms, part, flags)
+                for kind, value in meanings
+            ]
 
     return visit
 

@@ -1,15 +1,16 @@
 """What a value means to each kind of reading: words and numbers, and nothing guessed.
 
 A kind knows words: presence `occupied`, `vacant`; contact `open`, `closed`; health
-`online`, `offline`, `faulty`; motion `motion`, `still`; and all of them `unknown`. A
-profile lists the values that mean each word. How values are compared:
+`online`, `offline`, `faulty`; motion `motion`, `still`; plain `on`, `off`; and all of
+them `unknown`. A profile lists the values that mean each word. How values are compared:
 
 - text without blanks around it, and whether letters are capital does not matter
 - a number with a number, 3.0 is 3, and with its digits as text: "3"
 - true and false with themselves and with their text, never with 1 and 0
 
 A value in no list is *strange*: it is counted, and the reading says unknown (-1) where
-its kind can, or there is none. null says that nothing is known, and is not strange.
+its kind can, or there is none. null says that nothing is known, and is not strange; nor
+is any text to plain, which does not know what it is about.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import math
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from engine.ingest.formats.profile.path import Flaw, Value
-from engine.ingest.formats.wire import MAX_COUNT, MAX_ENV, MAX_FLOW
+from engine.ingest.formats.wire import MAX_COUNT, MAX_ENV, MAX_FLOW, plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -29,7 +30,8 @@ STRANGE: Final = object()
 """What the meaning of a value in no list is."""
 
 Meaning: TypeAlias = "Callable[[Value], Value]"
-"""Takes a value; gives a whole number, None where it says nothing, or `STRANGE`."""
+"""Takes a value; gives a whole number, None where it says nothing, or `STRANGE`. Of
+plain: kinds and numbers."""
 
 _DIGITS = 24
 """Characters of a number as text."""
@@ -40,11 +42,13 @@ _WORDS: Final[Mapping[str, Mapping[str, int]]] = {
     "health": {"online": 1, "offline": 0, "faulty": -1},
     "motion": {"motion": 1, "still": 0},
     "count": {"unknown": -1},
+    "plain": {"on": 1, "off": 0, "unknown": -1},
 }
 _USUAL: Final[Mapping[str, Mapping[str, Sequence[Scalar]]]] = {
     "presence": {"occupied": (True,), "vacant": (False,)},
     "health": {"online": (True, "online"), "offline": (False, "offline")},
     "motion": {"motion": (True,), "still": (False,)},
+    "plain": {"on": (True,), "off": (False,)},
 }
 """What is meant where a profile lists nothing. Of a contact nothing is usual: true is
 closed to one vendor and open to the next."""
@@ -136,19 +140,10 @@ def meaning(reading: Reading) -> Meaning:
         raise Flaw("kind 'contact' needs both lists, open = […] and closed = […]")
     usual = {} if listed.keys() - {"unknown"} else _USUAL.get(kind, {})
     words = Words({known[w]: v for w, v in {**usual, **listed}.items()})
-    match kind:
-        case "presence" | "contact":
-            return _state(words)
-        case "health":
-            return _health(words)
-        case "count":
-            return _count(words)
-        case "motion":
-            return _pulses(words)
-        case "env":
-            return _env(reading.scale)
-        case _:
-            return _flow
+    if kind == "env":
+        return _env(reading.scale)
+    by_words = _BY_WORDS.get(kind)
+    return _flow if by_words is None else by_words(words)
 
 
 def _state(words: Words) -> Meaning:
@@ -194,6 +189,19 @@ def _pulses(words: Words) -> Meaning:
     return mean
 
 
+def _plain(words: Words) -> Meaning:
+    def mean(value: object) -> object:
+        found = words(value)
+        if found is not None:
+            return plain(None if found < 0 else bool(found))
+        if value is None:
+            return plain(None)
+        count = number(value)
+        return None if count is None else plain(count)
+
+    return mean
+
+
 def _flow(value: object) -> object:
     found = whole(value)
     if found is not None and 0 <= found <= MAX_FLOW:
@@ -211,3 +219,13 @@ def _env(scale: float) -> Meaning:
         return None if value is None else STRANGE
 
     return mean
+
+
+_BY_WORDS: Final[Mapping[str, Callable[[Words], Meaning]]] = {
+    "presence": _state,
+    "contact": _state,
+    "health": _health,
+    "count": _count,
+    "motion": _pulses,
+    "plain": _plain,
+}
