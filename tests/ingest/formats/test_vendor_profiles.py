@@ -118,7 +118,7 @@ def surrounded(value: object) -> object:
 
 @every_sample
 def test_what_a_profile_does_not_name_never_becomes_an_object(sample: Sample) -> None:
-    form, _, payload, topic, now_ms, meaning = sample
+    form, _, payload, topic, now_ms, _, meaning = sample
     body = json.dumps(surrounded(json.loads(payload))).encode()
     for opaque in OPAQUE:
         strange = body.replace(json.dumps(MARKER).encode(), opaque)
