@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
     from engine.ingest.formats import Format, Record
     from engine.ingest.formats.wire import Batch, Refuse
-    from engine.model import Observation, Reading
+    from engine.model import Observation, Reading, Restart
     from engine.privacy.consent import Consent
 
 T = TypeVar("T")
-S = TypeVar("S", "Observation", "Reading")
+S = TypeVar("S", "Observation", "Reading", "Restart")
 
 _DAY_MS = 86_400_000
 _FAR_MS = 4_102_444_800_000
@@ -58,11 +58,15 @@ def shifted(form: Format, by_ms: int) -> Format:
     def readings(found: Sequence[Reading] | None) -> Sequence[Reading] | None:
         return None if found is None else [_later(one, by_ms) for one in found]
 
-    observe, read = form.observe, form.read
+    def restart(one: Restart | None) -> Restart | None:
+        return None if one is None else _later(one, by_ms)
+
+    observe, read, ends = form.observe, form.read, form.restart
     return dataclasses.replace(
         form,
         observe=None if observe is None else then(observe, observation),
         read=None if read is None else then(read, readings),
+        restart=None if ends is None else then(ends, restart),
     )
 
 
@@ -112,13 +116,18 @@ def _seen_ms(form: Format, records: Sequence[Record], topic: str, now_ms: int) -
     """Return the newest time at which people were seen, -1 for none.
 
     Of people any time before that of receipt is told, and that itself where there is
-    none: in the far future the two cannot be mistaken.
+    none: in the far future the two cannot be mistaken. A time without a year is of the
+    year before its receipt, so what tells none then is asked again as of now.
     """
     if form.observe is None:
         return -1
-    found = form.observe(records, [topic] * len(records), _FAR_MS, _pass_by)
-    times = [seen.observed_at_ms for seen in found if seen is not None]
-    return max((time for time in times if time <= now_ms), default=-1)
+    for received_ms in (_FAR_MS, now_ms):
+        found = form.observe(records, [topic] * len(records), received_ms, _pass_by)
+        times = [seen.observed_at_ms for seen in found if seen is not None]
+        told = [time for time in times if time <= now_ms and time < received_ms]
+        if told:
+            return max(told)
+    return -1
 
 
 def _read_ms(

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 NOW_MS = 1_792_580_400_000
 YEAR_MS = 31_536_000_000
+KINDS = ("observations", "readings", "restarts")
 
 every = pytest.mark.parametrize("sample", GOLDEN, ids=lambda sample: sample.name)
 
@@ -39,8 +40,7 @@ def newest(sample: Sample) -> int | None:
 
 
 def times(meaning: dict[str, Any]) -> list[int]:
-    found = meaning.get("observations", []) + meaning.get("readings", [])
-    return [one["observed_at_ms"] for one in found]
+    return [one["observed_at_ms"] for kind in KINDS for one in meaning.get(kind, [])]
 
 
 @every
@@ -51,7 +51,7 @@ def test_a_shifted_format_reads_then_and_tells_of_now(sample: Sample) -> None:
     moved = meaning_of(form, *here, sample.now_ms + YEAR_MS)
 
     assert times(moved) == [time + YEAR_MS for time in times(plain)]
-    for kind in ("observations", "readings"):
+    for kind in KINDS:
         for one in (*plain.get(kind, []), *moved.get(kind, [])):
             del one["observed_at_ms"]
     assert moved == plain

@@ -1,6 +1,6 @@
 """The pages about sources: what they show is what happens.
 
-Checked of each page that shows a message and what it becomes: its settings fit into the
+Checked of each page about sensors that shows a message and what it becomes: its settings fit into the
 shipped configuration, its rows of `sensors.csv` bind what the message says, and its
 table is what the format makes of the message. The page about what has no profile yet
 shows one to begin with.
@@ -29,7 +29,7 @@ TITLE = "## A message, and what it becomes"
 PAGES = {
     path.stem: text
     for path in sorted((DEPLOY / "sources").glob("*.md"))
-    if TITLE in (text := path.read_text())
+    if TITLE in (text := path.read_text()) and find(path.stem).identify is None
 }
 FLOWS = (ReadingKind.FLOW_DELTA, ReadingKind.FLOW_TOTAL)
 WORDS = {

@@ -52,7 +52,7 @@ def test_a_file_is_read_anew_each_time(acme: Path) -> None:
     ("name", "problem"),
     [
         ("tts4", "no format 'tts4', perhaps 'tts3'"),
-        ("morse", "write one of chirpstack4, "),
+        ("morse", "write one of aruba-ale, "),
         ("shared/lorawan", "no format"),
         ("nowhere/acme.toml", "cannot be read: No such file"),
     ],
