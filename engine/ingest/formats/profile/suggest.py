@@ -111,11 +111,11 @@ def suggest(payload: bytes, topic: str) -> str:
     if text:
         lines.append('body = "any"  # what is no JSON is text')
     own = [leaf for leaf in leaves if not leaf.at]
-    device, pattern = _device(own, topic)
-    if pattern is not None:
-        lines.append(f"topic = {_toml(pattern)}")
-    outer = None if _by_item(leaves) and device == "device" else device
-    if outer is not None:
+    outer = None
+    if _named(own) is not None or not _by_item(leaves):
+        outer, pattern = _device(own, topic)
+        if pattern is not None:
+            lines.append(f"topic = {_toml(pattern)}")
         lines += _device_lines(outer, own)
     lines += _time_lines(own)
     rules = [
