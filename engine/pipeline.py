@@ -304,7 +304,9 @@ def _count(anonymous: _Anonymous, now_ms: int) -> str | None:
                 observed_ms.append(reading.observed_at_ms)
                 flags.append(reading.flags)
         if not bound:
-            refuse(UnknownName())
+            # Counted and listed, and not told to its sender: vendors give up receivers
+            # that refuse, and the sensor beside it may be bound.
+            source.tally.refuse(UnknownName())
             source.tally.strays.hear(readings, now_ms)
     _apply(source, columns, now_ms, retained=retained)
     return refuse.reason

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.ingest.formats import FORMATS, Format
+from engine.ingest.formats import FORMATS, Format, find
 from engine.ingest.routing import Routes
 from engine.model import Outcome, Person, Reading, ReadingKind, State
 from engine.pipeline import Pipeline
@@ -243,6 +243,19 @@ def test_what_cannot_be_used_is_counted_by_its_reason(
     assert site.outcomes() == {"invalid": 1}
     assert not site.moves()
     assert not site.tenant.dirty
+
+
+def test_a_value_without_a_meaning_is_counted_and_refuses_no_message() -> None:
+    """A sender that is answered with an error would be told to stop, or would stop."""
+    site = Site()
+    source = Source(name="own", tenant=site.tenant, form=find("milesight-gateway"))
+    for written, state in (("occupied", State.OCCUPIED), ("odd", State.UNKNOWN)):
+        body = {"devEUI": "desk-1", "object": {"occupancy": written}}
+        message = Message("", msgspec.json.encode(body))
+        assert site.pipeline.run({Route(source): [message]}, NOW) is None
+        assert site.state("hq-1-desk-1") is state
+    assert source.tally.by_reason == {"unknown_value": 1}
+    assert source.tally.by_outcome[Outcome.APPLIED] == 2
 
 
 def test_a_retained_record_about_a_person_is_refused_whoever_it_is() -> None:

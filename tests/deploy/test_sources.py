@@ -1,9 +1,9 @@
 """The pages about sources: what they show is what happens.
 
-Checked of each page about sensors that shows a message and what it becomes: its settings fit into the
-shipped configuration, its rows of `sensors.csv` bind what the message says, and its
-table is what the format makes of the message. The page about what has no profile yet
-shows one to begin with.
+Checked of each page about sensors that shows a message and what it becomes: its
+settings fit into the shipped configuration, its rows of `sensors.csv` bind what the
+message says, and its table is what the format makes of the message. The page about what
+has no profile yet shows one to begin with.
 """
 
 from __future__ import annotations
