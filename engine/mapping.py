@@ -160,7 +160,13 @@ def _table(meant: Meaning, bound: dict[tuple[str, ...], str] | None) -> Table:
         table.add_column(name, overflow="fold")
     for one in meant.readings:
         kind = one.kind.name.lower()
-        row = [one.device, one.channel, kind, _value(one), _time(one, meant.now_ms)]
+        row = [
+            one.device,
+            one.channel,
+            kind,
+            value_in_words(one),
+            _time(one, meant.now_ms),
+        ]
         if bound is not None:
             space = bound.get((one.device, one.channel, kind), "not bound")
             row.append("" if one.kind is ReadingKind.HEALTH else space)
@@ -168,7 +174,8 @@ def _table(meant: Meaning, bound: dict[tuple[str, ...], str] | None) -> Table:
     return table
 
 
-def _value(one: Reading) -> str:
+def value_in_words(one: Reading) -> str:
+    """Return what a reading says, for people."""
     if one.kind in (ReadingKind.FLOW_DELTA, ReadingKind.FLOW_TOTAL):
         wraps = f", wraps after {one.bits} bits" if one.bits else ""
         return f"{one.value} in, {one.out} out{wraps}"

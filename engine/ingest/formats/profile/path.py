@@ -411,6 +411,7 @@ def _whole(text: str) -> bool:
 
 
 _LEVEL = re.compile(r"([^{}]*)\{([a-z][a-z0-9_]*)\}([^{}]*)")
+_SLASH = re.compile(r"/(?!\})")  # the slash of {name/} parts no levels
 _LEVELS = re.compile(r"\{([a-z][a-z0-9_]*)/\}")
 
 Match: TypeAlias = "Callable[[str, Known], bool]"
@@ -426,7 +427,7 @@ def topic(text: str, names: Names) -> Match:
     before: list[_Level] = []
     after: list[_Level] = []
     many: int | None = None
-    for level in text.split("/") if "{" not in text else _levels(text):
+    for level in _SLASH.split(text):
         found = _LEVELS.fullmatch(level)
         if found is not None and many is not None:
             raise Flaw(f"{text!r} has two names of many levels: write one at most")
@@ -437,11 +438,6 @@ def topic(text: str, names: Names) -> Match:
     if many is None:
         return _few(before)
     return _many(before, many, after)
-
-
-def _levels(text: str) -> list[str]:
-    """Split at each slash that is not inside of braces."""
-    return text.replace("/}", "\0").replace("/", "\1").replace("\0", "/}").split("\1")
 
 
 class _Level(NamedTuple):

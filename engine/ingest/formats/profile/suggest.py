@@ -30,6 +30,7 @@ MAX_DEPTH = 8
 _MAX_PATH = 160
 
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_@:#/-]+")
+_PLAIN_LEVEL = re.compile(r"[^{}#+\x00-\x1f]+")
 _DEVICE: Final = (
     r"dev_?eui|deveui",
     r"serial(_?(number|no))?|device_?(sn|serial)|sn",
@@ -111,11 +112,11 @@ def suggest(payload: bytes, topic: str) -> str:
     if text:
         lines.append('body = "any"  # what is no JSON is text')
     own = [leaf for leaf in leaves if not leaf.at]
-    device, pattern = _device(own, topic)
-    if pattern is not None:
-        lines.append(f"topic = {_toml(pattern)}")
-    outer = None if _by_item(leaves) and device == "device" else device
-    if outer is not None:
+    outer = None
+    if _named(own) is not None or not _by_item(leaves):
+        outer, pattern = _device(own, topic)
+        if pattern is not None:
+            lines.append(f"topic = {_toml(pattern)}")
         lines += _device_lines(outer, own)
     lines += _time_lines(own)
     rules = [
@@ -194,7 +195,10 @@ def _device(own: Sequence[Leaf], topic: str) -> tuple[str, str | None]:
         return "device", None
     numbers = [n for n, level in enumerate(levels) if any(c.isdigit() for c in level)]
     position = numbers[-1] if numbers else max(len(levels) - 2, 0)
-    shown = ["+" if n in numbers else level for n, level in enumerate(levels)]
+    shown = [
+        level if n not in numbers and _PLAIN_LEVEL.fullmatch(level) else "+"
+        for n, level in enumerate(levels)
+    ]
     shown[position] = "{device}"
     return "{$device}", "/".join(shown)
 
