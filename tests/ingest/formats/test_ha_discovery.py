@@ -219,6 +219,38 @@ def test_availability_is_what_its_mode_makes_of_the_topics(
     assert found == health
 
 
+@pytest.mark.parametrize(
+    ("written", "whole"),
+    [("~/state", "hall/state"), ("state/~", "state/hall"), ("state", "state")],
+)
+def test_a_base_stands_for_the_tilde_at_either_end(
+    memory: Memory, written: str, whole: str
+) -> None:
+    more: dict[str, Any] = {
+        "~": "hall",
+        "availability": [{"t": written}],
+        "device_class": "motion",
+    }
+    announce(memory, "one", state_topic=written, **more)
+    assert hear(memory, b"online", whole) == [("one", "HEALTH", 1)]
+    assert hear(memory, b"ON", whole) == [("one", "MOTION", 1)]
+
+
+def test_an_availability_that_says_nothing_known_is_refused_or_nothing(
+    memory: Memory,
+) -> None:
+    line = {"topic": "up", "value_template": "{{ value_json.state }}"}
+    announce(memory, availability=line)
+    assert hear(memory, b'{"other": 1}', "up") == []
+    with pytest.raises(Malformed):
+        hear(memory, b'{"state": "asleep"}', "up")
+
+
+def test_an_object_with_an_endless_name_is_refused(memory: Memory) -> None:
+    with pytest.raises(Malformed):
+        memory.read(b'{"state_topic": "a"}', topic_of("a" * 256), NOW_MS)
+
+
 def test_an_announcement_replaces_the_one_before(memory: Memory) -> None:
     announce(memory, device_class="occupancy", availability_topic="hall/up")
     announce(memory, device_class="motion", state_topic="other")

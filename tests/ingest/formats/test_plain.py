@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.errors import ConfigError
+from engine.errors import ConfigError, Malformed
 from engine.ingest.formats import find
 from engine.ingest.formats.wire import MAX_COUNT, MAX_ENV, plain, thousandths
 from tests.ingest.formats.golden import one
@@ -97,6 +97,17 @@ def test_a_profile_lists_what_on_and_off_are(
     tmp_path: Path, body: bytes, more: str, found: list[tuple[str, int]]
 ) -> None:
     assert read(tmp_path, body, more) == found
+
+
+def test_a_plain_value_of_nobody_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text(PROFILE.format(more="").replace('"hall"', '"{name}"'))
+    with pytest.raises(Malformed):
+        one(find(str(path)).read, b"true")
+
+
+def test_a_plain_value_of_a_part_without_a_name_is_no_reading(tmp_path: Path) -> None:
+    assert read(tmp_path, b"true", 'channel = "{name}"') == []
 
 
 @pytest.mark.parametrize("more", ["default = 1", 'occupied = ["ON"]'])
