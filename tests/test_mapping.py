@@ -146,8 +146,8 @@ def test_a_sample_is_claimed_by_its_own_format(sample: Sample) -> None:
     form, _, payload, topic, now_ms, _, meant = sample
     found = meaning(form, payload, topic, now_ms)
     refused = set(meant.get("refused", ())) - {"unknown_value"}
-    read = any(meant.get(what) for what in ("observations", "readings"))
-    knows = read and not refused
+    who = any(one["login"] or one["device"] for one in meant.get("identities", []))
+    knows = bool(who or meant.get("readings")) and not refused
     assert found.claims is knows
     assert (claimed([found]) is found) is knows
 

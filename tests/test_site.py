@@ -157,3 +157,14 @@ def test_two_sources_never_share_what_a_format_remembers(tmp_path: Path) -> None
     assert [form.name for form in forms] == ["sparkplug"] * 2
     assert forms[0].read != forms[1].read
     assert FORMATS["sparkplug"] not in forms
+
+
+def test_the_name_of_a_format_is_a_plain_text_whoever_asked_for_it(
+    tmp_path: Path,
+) -> None:
+    """An answer of the API holds it, and what encodes that knows no other."""
+    (tmp_path / "plan.geojson").write_bytes(plan_file())
+    path = tmp_path / "livefloor.toml"
+    path.write_text(SITE + SPARKPLUG.format(name="a").replace("sparkplug", "tts3"))
+    (source,) = build(load(path)).sources.values()
+    assert type(source.form.name) is str

@@ -298,7 +298,7 @@ def find(name: str) -> Format:
         return row
     known = names()
     if name in known:
-        return _shipped(name)
+        return _shipped(str(name))  # a plain one, whatever the caller's type is
     near = get_close_matches(name, known, 3)
     meant = f", perhaps {' or '.join(map(repr, near))}" if near else ""
     raise ConfigError(
