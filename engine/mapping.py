@@ -157,7 +157,7 @@ _STATES: Final = {
 
 
 def _table(meant: Meaning, bound: dict[tuple[str, ...], str] | None) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     columns = ["device", "channel", "kind", "value", "time (UTC)"]
     for name in columns if bound is None else [*columns, "space"]:
         table.add_column(name, overflow="fold")

@@ -8,9 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from engine.ingest.formats import find
-from engine.mapping import claimed, meaning, unused
+from engine.mapping import claimed, meaning, show, unused
 from tests.building import plan_features, plan_file
 from tests.ingest.formats.golden import GOLDEN, NOW_MS, Sample
 
@@ -151,6 +152,19 @@ def test_a_sample_is_claimed_by_its_own_format(sample: Sample) -> None:
     knows = bool(who or meant.get("readings")) and not refused
     assert found.claims is knows
     assert (claimed([found], sample.topic) is found) is knows
+
+
+def test_a_radio_address_and_a_time_fit_into_eighty_columns() -> None:
+    body = (
+        b'{"devEUI": "70b3d567700a1122", "time": "2026-03-02T08:59:00Z",'
+        b' "object": {"temperature": 22.4, "occupancy": "vacant"}}'
+    )
+    found = meaning(find("milesight-gateway"), body, "", NOW_MS)
+    console = Console(width=80)
+    with console.capture() as capture:
+        show(found, body, console, None)
+    told = capture.get()
+    assert "temperature 22.4 c  2026-03-02 08:59:00" in told
 
 
 def test_fields_of_items_are_told_once() -> None:
