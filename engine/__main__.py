@@ -157,7 +157,7 @@ def map_test(
         mapping.meaning(form, payload, topic, time.time_ns() // 1_000_000)
         for form in mapping.candidates(name)
     ]
-    meant = mapping.claimed(meanings)
+    meant = mapping.claimed(meanings, topic)
     if isinstance(meant, str):
         err.print(f"livefloor: {meant}", soft_wrap=True, markup=False)
         sys.exit(UNREAD)

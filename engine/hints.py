@@ -41,7 +41,8 @@ AGAIN_S = 3600.0
 HINTS = {
     Malformed.reason: (
         "not what `format` of this source means, or without a field that it needs: "
-        "compare what is sent with the formats in README, and with `topics`"
+        "compare what is sent with the page of the format in deploy/sources, and with "
+        "`topics`; or try `livefloor map test`"
     ),
     TooLarge.reason: "more in a message than the format allows: send smaller batches",
     BadTime.reason: (
@@ -49,8 +50,8 @@ HINTS = {
         "clock and its offset, and retain no associations"
     ),
     UnknownName.reason: (
-        "a sensor, access point or floor that is in no file: `livefloor sources` shows "
-        "it; add it to that of `sensors`, `access_points` or `maps`"
+        "a sensor, access point or floor that is in no file: add it to that of "
+        "`sensors` or `access_points` (`livefloor sources` shows them) or of `maps`"
     ),
     Inaccurate.reason: (
         "coordinates worse than `level_m` of [locate]: more access points must hear a "

@@ -18,7 +18,7 @@ from engine.query.sources import (
 )
 from engine.space import BOUND_AS
 from engine.strays import CROWD
-from engine.tenant import split_name
+from engine.tenant import name_of, split_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,7 +62,7 @@ def _entry(source: Source, now_ms: int) -> SourceEntry:
         refusals=dict(tally.by_reason),
         message_age_s=max(0, now_ms - heard_ms) // 1000 if heard_ms else None,
         unbound=[
-            _unbound(source.name, device, channel, one)
+            _unbound(source, device, channel, one)
             for (device, channel), one in strays.unbound.items()
         ],
         unknown_access_points=[
@@ -86,17 +86,19 @@ def _contact(source: Source, name: str, channel: int) -> Contact:
     return Contact(*split_name(name), None if value < 0 else value > 0, since_ms)
 
 
-def _unbound(source: str, device: str, channel: str, one: Unbound) -> UnboundDevice:
+def _unbound(source: Source, device: str, channel: str, one: Unbound) -> UnboundDevice:
     words = sorted({_WORD[kind] for kind in one.kinds})
+    name = name_of(device, channel)
     return UnboundDevice(
         device=device,
         channel=channel,
         kinds=words,
+        bound_as=[w for w, kind in BOUND_AS.items() if name in source.channel[kind]],
         count=one.number,
         first_ms=one.first_ms,
         last_ms=one.last_ms,
         lines=[
-            _line(source, device, channel, SPACE, word)
+            _line(source.name, device, channel, SPACE, word)
             for word in words
             if word in BOUND_AS
         ],

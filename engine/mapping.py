@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 MAX_SHOWN = 40
 """Fields that nobody used; the rest is a number."""
 
+MAX_NAMED = 12
+"""Keys that are named of a table that nobody used."""
+
 
 class Meaning(NamedTuple):
     """What a format makes of a message.
@@ -154,7 +157,7 @@ _STATES: Final = {
 
 
 def _table(meant: Meaning, bound: dict[tuple[str, ...], str] | None) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     columns = ["device", "channel", "kind", "value", "time (UTC)"]
     for name in columns if bound is None else [*columns, "space"]:
         table.add_column(name, overflow="fold")
@@ -232,7 +235,9 @@ def _type(value: object) -> str:
         case list():
             return f"list of {len(value)}"
         case dict():
-            return f"table of {len(value)}"
+            names = ", ".join(list(value)[:MAX_NAMED])
+            more = ", …" if len(value) > MAX_NAMED else ""
+            return f"table of {names}{more}" if names else "empty table"
         case _:
             return "number"
 
@@ -256,12 +261,17 @@ def bindings(config: Config, name: str) -> dict[tuple[str, ...], str]:
     return found
 
 
-def claimed(meanings: Sequence[Meaning]) -> Meaning | str:
+def claimed(meanings: Sequence[Meaning], topic: str) -> Meaning | str:
     """Return the meaning to whom the message means most, or why it means nothing."""
+    hint = "" if topic else "; if it came by MQTT, give its --topic"
     claims = [one for one in meanings if one.claims]
     if claims:
         return max(claims, key=lambda one: len(one.readings) + len(one.people))
     if len(meanings) == 1:
         (only,) = meanings
-        return f"{only.form.name}: {only.refusal or 'it says nothing that is read'}"
-    return "no format knows this message; `livefloor map suggest` drafts a profile"
+        return (
+            f"{only.form.name}: {only.refusal or 'it says nothing that is read'}{hint}"
+        )
+    return (
+        f"no format knows this message{hint}; `livefloor map suggest` drafts a profile"
+    )

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console, RenderableType
 
-    from engine.query.sources import SourceEntry
+    from engine.query.sources import SourceEntry, UnboundDevice
 
 TIMEOUT_S = 10.0
 WATCH_S = 2.0
@@ -94,17 +94,20 @@ def drawn(found: SourceList) -> RenderableType:
 
 
 def _summary(found: SourceList) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("tenant", "source", "format", "by"):
-        table.add_column(name, overflow="fold")
+    """Return a row for each source; 80 columns are enough for one tenant."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    tenants = len({one.tenant for one in found.sources}) > 1
+    names = ("tenant", "source", "format") if tenants else ("source", "format")
+    for name in names:
+        table.add_column(name, overflow="fold", no_wrap=name == "source")
     for name in ("last", "applied", "duplicate", "late", "disposed", "refused"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     for one in found.sources:
-        names = ("applied", "duplicate", "late", "disposed", "invalid")
-        counts = (f"{one.outcomes.get(name, 0):,}" for name in names)
+        outcomes = ("applied", "duplicate", "late", "disposed", "invalid")
+        counts = (f"{one.outcomes.get(name, 0):,}" for name in outcomes)
         age = "never" if one.message_age_s is None else _age(one.message_age_s)
-        cells = (one.tenant, one.name, one.format, one.transport, age, *counts)
-        table.add_row(*map(Text, cells))
+        who = (one.tenant,) if tenants else ()
+        table.add_row(*map(Text, (*who, one.name, one.format, age, *counts)))
     return table
 
 
@@ -138,9 +141,8 @@ def _details(source: SourceEntry) -> Iterator[RenderableType]:
         table = _table("device", "channel", "kinds", "times", "first", "last")
         for device in source.unbound:
             when = (_clock(device.first_ms), _clock(device.last_ms))
-            kinds = ", ".join(device.kinds)
             count = f"{device.count:,}"
-            cells = (device.device, device.channel, kinds, count, *when)
+            cells = (device.device, device.channel, _kinds(device), count, *when)
             table.add_row(*map(Text, cells))
         yield table
         lines = [line for device in source.unbound for line in device.lines]
@@ -149,8 +151,15 @@ def _details(source: SourceEntry) -> Iterator[RenderableType]:
             yield Text("\n".join((HEADER, *lines)), overflow="ignore", no_wrap=True)
 
 
+def _kinds(device: UnboundDevice) -> str:
+    """Return what a sensor reported, and what it was bound as instead."""
+    said = ", ".join(device.kinds)
+    bound = ", ".join(device.bound_as)
+    return f"{said}; sensors.csv says {bound}" if bound else said
+
+
 def _table(*columns: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for column in columns:
         table.add_column(column, overflow="fold")
     return table

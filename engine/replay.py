@@ -36,6 +36,7 @@ from engine.embedded import Valkey
 from engine.errors import ConfigError
 from engine.files import table
 from engine.files.remark import Remarks
+from engine.hints import HINTS
 from engine.metrics import Metrics
 from engine.model import MAX_DEVICES, Outcome, State
 from engine.pipeline import Pipeline
@@ -95,6 +96,8 @@ class Summary(NamedTuple):
             yield f"  {outcome.value:<10} {number:>9,}"
         for reason, number in sorted(self.by_reason.items()):
             yield f"    {reason:<8} {number:>9,}"
+            if reason in HINTS:
+                yield f"      {HINTS[reason]}"
         states = (
             f"{n:,} {state.name.lower()}" for state, n in self.spaces.items() if n
         )

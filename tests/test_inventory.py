@@ -89,6 +89,29 @@ def test_a_contact_that_is_bound_is_shown_with_what_it_last_said() -> None:
     assert all(word in text for word in ("open", "closed", "unknown", "never"))
 
 
+def test_a_sensor_that_is_bound_as_what_it_does_not_report_says_so() -> None:
+    space = small_plan().space_by_id["hq-1-hopper"]
+    row = Binding("src", "pir", "", space, ReadingKind.MOTION, 0, 0)
+    tenant = Tenant("acme", small_plan(), bindings=[row])
+    one = Source(name="src", tenant=tenant, form=FORMATS["zigbee2mqtt"])
+    for device in ("pir", "other"):
+        one.tally.strays.hear([Reading(device, ReadingKind.PRESENCE, 1, NOW)], NOW)
+    found = listed(one)
+    assert [device.bound_as for device in found.sources[0].unbound] == [["motion"], []]
+    assert drawn(found).count("presence; sensors.csv says motion") == 1
+
+
+def test_eighty_columns_are_enough_for_names_and_numbers_of_a_tenant() -> None:
+    one = source()
+    one.tally.heard_ms = NOW - 3_700_000
+    one.tally.add(Outcome.APPLIED, 1_234_567)
+    text = drawn(listed(one), width=80)
+    assert "zigbee2mqtt" in text
+    assert "tenant" not in text.partition("source")[0]
+    for word in ("1,234,567", "duplicate", "disposed", "refused", "1 h 1 min"):
+        assert word in text
+
+
 def test_unknown_access_points_are_named_only_where_many_share() -> None:
     one = source("radius")
     one.tally.strays.miss(["ap-9"], NOW)
@@ -100,8 +123,8 @@ def test_unknown_access_points_are_named_only_where_many_share() -> None:
     assert (ap.ap, ap.count, ap.hour_ms % 3_600_000) == ("ap-9", 1, 0)
 
 
-def drawn(found: SourceList) -> str:
-    console = Console(width=120, record=True, file=None, force_terminal=False)
+def drawn(found: SourceList, width: int = 120) -> str:
+    console = Console(width=width, record=True, file=None, force_terminal=False)
     with console.capture() as capture:
         console.print(overview.drawn(found))
     return capture.get()

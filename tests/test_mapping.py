@@ -8,9 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from engine.ingest.formats import find
-from engine.mapping import claimed, meaning, unused
+from engine.mapping import claimed, meaning, show, unused
 from tests.building import plan_features, plan_file
 from tests.ingest.formats.golden import GOLDEN, NOW_MS, Sample
 
@@ -53,7 +54,7 @@ def test_a_message_is_shown_with_its_readings_and_the_fields_nobody_used(
     told = done.stdout.decode()
     assert "7f21 presence occupied" in " ".join(told.split())
     assert "fw (text)" in told
-    assert "radio (table of 1)" in told
+    assert "radio (table of rssi)" in told
     assert "busy (" not in told
 
 
@@ -66,6 +67,7 @@ def test_a_message_is_shown_with_its_readings_and_the_fields_nobody_used(
         (("test", "-", "--format", "tts4"), DESK, 2, b"perhaps 'tts3'"),
         (("test", "-", "--profile", "a.txt"), DESK, 2, b"ends in .toml"),
         (("test", "nowhere.json"), b"", 2, b"nowhere.json: cannot be read"),
+        (("test", "-"), DESK, 1, b"if it came by MQTT, give its --topic;"),
         (("suggest", "-"), b"{", 1, b"neither JSON nor a short text"),
         (("test", "-"), b"a" * (1 << 20) + b"a", 2, b"at most 1048576 bytes"),
     ],
@@ -149,7 +151,20 @@ def test_a_sample_is_claimed_by_its_own_format(sample: Sample) -> None:
     who = any(one["login"] or one["device"] for one in meant.get("identities", []))
     knows = bool(who or meant.get("readings")) and not refused
     assert found.claims is knows
-    assert (claimed([found]) is found) is knows
+    assert (claimed([found], sample.topic) is found) is knows
+
+
+def test_a_radio_address_and_a_time_fit_into_eighty_columns() -> None:
+    body = (
+        b'{"devEUI": "70b3d567700a1122", "time": "2026-03-02T08:59:00Z",'
+        b' "object": {"temperature": 22.4, "occupancy": "vacant"}}'
+    )
+    found = meaning(find("milesight-gateway"), body, "", NOW_MS)
+    console = Console(width=80)
+    with console.capture() as capture:
+        show(found, body, console, None)
+    told = capture.get()
+    assert "temperature 22.4 c  2026-03-02 08:59:00" in told
 
 
 def test_fields_of_items_are_told_once() -> None:

@@ -100,4 +100,4 @@ def test_it_is_drawn_anew_until_it_is_interrupted(
     ):
         overview.show(url, None, None, console, watch=True)
     assert len(asked) == 2
-    assert "tenant" in capture.get()
+    assert "source" in capture.get()

@@ -346,13 +346,12 @@ def _unit_m(one: _Map) -> float | None:
 
 
 def _frame(one: _Map, points: Points) -> Points:
-    """Return float64[n, 3]: the corners of a map, or its points if it has no size."""
-    if one.width is None or one.height is None:
-        corners = points
-    else:
-        sides = ((0, 0), (one.width, 0), (one.width, one.height), (0, one.height))
-        corners = np.array(sides, float)
-    return np.column_stack([corners, np.ones(len(corners))])
+    """Return float64[4, 3]: the corners of a map, of its points if it has no size."""
+    (left, low), (right, high) = points.min(axis=0), points.max(axis=0)
+    if one.width is not None and one.height is not None:
+        left, low, right, high = 0, 0, one.width, one.height
+    corners = ((left, low), (right, low), (right, high), (left, high))
+    return np.column_stack([np.array(corners, float), np.ones(4)])
 
 
 def _top_and_bottom(origin: str, height: float) -> tuple[float, float]:

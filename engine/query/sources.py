@@ -25,6 +25,7 @@ class UnboundDevice(msgspec.Struct, frozen=True):
 
     Attributes:
         kinds: What it reported.
+        bound_as: Kinds that it is bound as and did not report: as a rule a mistake.
         count: In how many records.
         first_ms, last_ms: When, by our clock.
         lines: To be pasted into `sensors.csv`, with the space in place of `SPACE`: one
@@ -34,6 +35,7 @@ class UnboundDevice(msgspec.Struct, frozen=True):
     device: str
     channel: str
     kinds: list[str]
+    bound_as: list[str]
     count: int
     first_ms: int
     last_ms: int

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -324,6 +325,13 @@ def test_a_level_that_does_not_lie_in_its_maps_is_remarked() -> None:
         f"bottom_left = [{EAST}, 0]", f"bottom_left = [{EAST / 2}, 0]"
     )
     assert remarked(half + other) == []
+
+
+def test_three_corners_without_a_size_lay_the_whole_picture() -> None:
+    three = re.sub(r"^(width|height) = .*\n", "", WHOLE, flags=re.MULTILINE)
+    three = three.replace(f"    [{WIDTH_M}, {HEIGHT_M}, {EAST}, {NORTH}],\n", "")
+    assert three.count("    [") == 3
+    assert remarked(three) == []
 
 
 @given(

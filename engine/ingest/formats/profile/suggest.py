@@ -32,7 +32,7 @@ _MAX_PATH = 160
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_@:#/-]+")
 _PLAIN_LEVEL = re.compile(r"[^{}#+\x00-\x1f]+")
 _DEVICE: Final = (
-    r"dev_?eui|deveui",
+    r"(dev_?)?eui",
     r"serial(_?(number|no))?|device_?(sn|serial)|sn",
     r"(device|sensor|node|unit|tuid|tsmtuid)_?(id|uid|name)?|mac(_?address)?",
     r"(space|room|desk|zone|area)_?(ref_?)?id",
@@ -41,7 +41,8 @@ _DEVICE: Final = (
 """Names of a device's field, the surest first."""
 _TIME = re.compile(
     r"time_?stamp|ts|tsmts|time|date_?time|(received|measured|observed|sampled|updated?|"
-    r"event|sample|report)_?(at|time)|collected|to|end_?time|utc_?to",
+    r"event|sample|report|sent|generated|created)_?(at|time)|collected|generated|sent|"
+    r"measured|observed|to|end_?time|utc_?to",
     re.IGNORECASE,
 )
 _PART = re.compile(
@@ -106,8 +107,8 @@ def suggest(payload: bytes, topic: str) -> str:
         Malformed: Neither JSON nor a short text.
     """
     body = _body(payload)
-    leaves = list(_leaves(body, "", "", "", 0))
     text = _is_text(payload)
+    leaves = list(_leaves(body, "", "", _word(topic) if text else "", 0))
     lines = ['about = "Write who sends this"']
     if text:
         lines.append('body = "any"  # what is no JSON is text')
@@ -140,6 +141,12 @@ def _body(payload: bytes) -> Any:  # noqa: ANN401 - whatever JSON holds
     if not text or len(text) > _MAX_PATH or text[0] in "{[":
         raise Malformed("neither JSON nor a short text: is a part of it missing?")
     return text
+
+
+def _word(topic: str) -> str:
+    """Return the level of a topic that says what a plain text is about."""
+    words = [level for level in topic.split("/") if not any(map(str.isdigit, level))]
+    return words[-1] if len(words) > 1 else ""
 
 
 def _is_text(payload: bytes) -> bool:
@@ -260,7 +267,8 @@ def _rule(at: str, leaves: Sequence[Leaf], *, whole_device: bool) -> list[str]:
     part = "" if not at or named else _part(at, here)
     taken = {leaf.path for leaf in here if _TIME.fullmatch(leaf.key) or leaf is named}
     drafted = list(_readings([leaf for leaf in here if leaf.path not in taken], part))
-    if not drafted or (at and not whole_device and named is None):
+    lives = not drafted and named is not None
+    if not (drafted or lives) or (at and not whole_device and named is None):
         return []
     lines = ["", "[[rule]]"]
     if at:
@@ -268,6 +276,8 @@ def _rule(at: str, leaves: Sequence[Leaf], *, whole_device: bool) -> list[str]:
         if named is not None:
             lines += _device_lines(f"{{{named.path}}}", here)
         lines += _time_lines(here)
+    if lives:
+        return [*lines, "alive = true  # no field reads like more than that it lives"]
     lines.append("reading = [")
     for one in drafted[:MAX_DRAFTED]:
         doubt = f"  # {one.doubt}" if one.doubt else ""
@@ -337,7 +347,7 @@ def _drafted(leaf: Leaf) -> _Drafted | None:
             found = make(leaf)
             if found is not None:
                 return found
-    if not leaf.path and not leaf.key:
+    if not leaf.path:
         return _presence(leaf)
     return None
 
@@ -430,10 +440,10 @@ def _env(
 _GUESSES: Final = (
     (r"co2", lambda leaf: _env(leaf, "co2")),
     (r"temp", lambda leaf: _env(leaf, "temperature")),
-    (r"humid", lambda leaf: _env(leaf, "humidity")),
+    (r"humid|^rh$", lambda leaf: _env(leaf, "humidity")),
     (r"lux|illum|light", lambda leaf: _env(leaf, "illuminance", doubt="if in lux")),
-    (r"batt", _battery),
-    (r"volt|vdd", _voltage),
+    (r"batt|^soc$", _battery),
+    (r"volt|vdd|vbat", _voltage),
     (r"door|contact|window|magnet", _contact),
     (r"pir|motion|movement|movecount", _motion),
     (r"people|person|head_?count|visitors|attendees", _count),

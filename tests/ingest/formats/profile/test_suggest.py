@@ -57,12 +57,41 @@ def read(body: object, topic: str = TOPIC) -> list[tuple[str, str, int]]:
             [("p", "COUNT", 0), ("q", "COUNT", 2)],
         ),
         (b"ON", [("7f21", "PRESENCE", 1)]),
+        (
+            {"meta": {"gw": "g"}, "node": {"eui": "70:B3:D5:67:70:0A:11:22"}, "rh": 41},
+            [("70b3d567700a1122", "ENV", 41_000)],
+        ),
+        ({"id": "a", "power": {"vbat_mv": 2987}}, [("a", "ENV", 2987)]),
+        ({"id": "a", "power": {"soc": 88}}, [("a", "ENV", 88_000)]),
     ],
 )
 def test_a_draft_reads_the_message_it_was_made_of(
     body: object, rows: list[tuple[str, str, int]]
 ) -> None:
     assert read(body) == rows
+
+
+@pytest.mark.parametrize(
+    ("topic", "body", "rows"),
+    [
+        ("acme/3/s-77/pir", b"1", [("s-77", "MOTION", 1)]),
+        ("acme/3/s-77/pir", b"0", [("s-77", "MOTION", 0)]),
+        ("acme/people/s-77", b"4", [("s-77", "COUNT", 4)]),
+        ("acme/3/s-77/window", b"open", [("s-77", "CONTACT", 1)]),
+        ("acme/3/s-77", b"1", [("s-77", "PRESENCE", 1)]),
+    ],
+)
+def test_of_a_plain_text_the_topic_says_what_it_is_about(
+    topic: str, body: bytes, rows: list[tuple[str, str, int]]
+) -> None:
+    assert read(body, topic) == rows
+
+
+def test_when_a_list_was_generated_is_its_time() -> None:
+    rooms = [{"roomId": "R-1", "headcount": 3}]
+    body = {"generated": "2026-03-02T09:00:00Z", "rooms": rooms}
+    draft = suggest(json.dumps(body).encode(), "")
+    assert tomllib.loads(draft)["time"] == "generated"
 
 
 def test_a_time_without_an_offset_asks_for_its_zone() -> None:
