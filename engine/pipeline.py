@@ -64,6 +64,20 @@ class _Part(NamedTuple):
     retained: bool
 
 
+class _Known(NamedTuple):
+    """Records, still encoded, and whose each of them is. Columns."""
+
+    source: Source
+    records: Sequence[Record]
+    topics: Sequence[str]
+    identities: list[Identity | None] | None
+    """None: of a format about no person."""
+    rows: list[int]
+    """As the gate answered; empty without identities."""
+    retained: bool
+    refuse: _Refusals
+
+
 class _Admitted(NamedTuple):
     """Records about people who opted in: all that is decoded of people. Columns."""
 
@@ -112,9 +126,11 @@ class Pipeline:
         admitted: list[_Admitted] = []
         anonymous: list[_Anonymous] = []
         start = perf_counter()
-        refused = [
-            _decide(part, now_ms, admitted, anonymous) for part in _parts(routed)
-        ]
+        known = [_know(part, now_ms) for part in _parts(routed)]
+        disowned = [_disown(one, now_ms) for one in known]
+        if any(disowned):
+            known = list(map(_ask, known))
+        refused = [_decide(one, admitted, anonymous) for one in known]
         decided = perf_counter()
         placed = [_place(one, now_ms) for one in admitted]
         found = perf_counter()
@@ -143,28 +159,46 @@ def _parts(routed: Routed) -> Iterator[_Part]:
                 yield _Part(route.source, payloads, route.rests(chosen), retained)
 
 
-def _decide(
-    part: _Part, now_ms: int, admitted: list[_Admitted], anonymous: list[_Anonymous]
-) -> str | None:
-    """Decode identities alone, and keep only who opted in and what is nobody's.
-
-    Returns:
-        Why a record was refused, the last if several were.
-    """
+def _know(part: _Part, now_ms: int) -> _Known:
+    """Decode identities alone, and ask whose records they are."""
     source, payloads, topics, retained = part
     source.tally.heard_ms = now_ms
     refuse = _Refusals(source.tally)
     records, whose, identities = _identify(
         source.form, payloads, topics, now_ms, refuse
     )
+    if identities is not None and retained:
+        _refuse_people(identities, refuse)
+    return _ask(_Known(source, records, whose, identities, [], retained, refuse))
+
+
+def _ask(known: _Known) -> _Known:
+    """Ask the gate about the identities."""
+    if known.identities is None:
+        return known
+    return known._replace(rows=known.source.tenant.consent.admit(known.identities))
+
+
+def _disown(known: _Known, now_ms: int) -> bool:
+    """Take devices from whom strangers were seen with them; return whether any was."""
+    source, identities = known.source, known.identities
+    if identities is None or not source.form.binds:
+        return False
+    return source.tenant.consent.disown(identities, known.rows, now_ms)
+
+
+def _decide(
+    known: _Known, admitted: list[_Admitted], anonymous: list[_Anonymous]
+) -> str | None:
+    """Keep only who opted in and what is nobody's.
+
+    Returns:
+        Why a record was refused, the last if several were.
+    """
+    source, records, whose, identities, rows, retained, refuse = known
     if identities is None:
         anonymous.append(_Anonymous(source, records, whose, retained))
         return refuse.reason
-    if retained:
-        _refuse_people(identities, refuse)
-    rows = source.tenant.consent.admit(identities)
-    if source.form.binds:
-        source.tenant.consent.disown(identities, rows, now_ms)
     source.tally.add(Outcome.DISPOSED, rows.count(STRANGER))
     ours = [row >= 0 for row in rows]
     if any(ours):

@@ -35,9 +35,12 @@ HOUR_MS = 3_600_000
 CROWD = 5
 """So many people share at least where unknown access points are named."""
 
-_PERSONAL = re.compile(r"[0-9a-f][26ae][0-9a-f]{10}|.*@.*", re.DOTALL)
-"""An address of 48 bits that is locally administered, as phones draw it; or a login."""
-_NOT_HEX = re.compile(r"[:.-]")
+_PERSONAL = re.compile(
+    r"@|(?<![0-9a-f])(?<![0-9a-f]{2}[:.-])"
+    r"[0-9a-f][26ae](?:[:.-]?[0-9a-f]{2}){5}(?![:.-]?[0-9a-f])"
+)
+"""A login; or an address of 48 bits (not the end of a longer one) that is locally
+administered, as phones draw it; wherever it stands in a name."""
 _MISSING = re.compile(r"Object missing required field `([^`]*)`(?: - at `\$(.*)`)?")
 _EXPECTED = re.compile(r"(Expected `[^`']*`)[^`']*(?:`[^`']*`)? - at `\$(.*)`")
 
@@ -104,7 +107,9 @@ class Strays:
     def hear(self, readings: Sequence[Reading], now_ms: int) -> None:
         """Note the readings of a record of which none is bound."""
         for device, channel in {(one.device, one.channel) for one in readings}:
-            if len(device) + len(channel) > LONGEST or _reads_like_a_person(device):
+            if len(device) + len(channel) > LONGEST:
+                continue
+            if _reads_like_a_person(device) or _reads_like_a_person(channel):
                 continue
             kinds = {
                 one.kind
@@ -160,5 +165,5 @@ def detail_of(error: BaseException) -> str:
     return ""
 
 
-def _reads_like_a_person(device: str) -> bool:
-    return _PERSONAL.fullmatch(_NOT_HEX.sub("", device.lower())) is not None
+def _reads_like_a_person(name: str) -> bool:
+    return _PERSONAL.search(name.lower()) is not None

@@ -74,12 +74,29 @@ def test_what_reads_like_a_phone_or_a_login_is_not_listed(device: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "device", ["24e124535d000001", "0x00158d0001a2b3c4", "hall/pir", "a4c138000001"]
+    "device",
+    [
+        "24e124535d000001",
+        "0x00158d0001a2b3c4",
+        "hall/pir",
+        "a4c138000001",
+        "02:15:8d:00:01:a2:b3:c4",
+        "845a23bf-0000-e43c-4c86-6ea474be7ae5",
+    ],
 )
 def test_what_reads_like_a_sensor_is(device: str) -> None:
     strays = Strays(about_people=False)
     strays.hear([reading(device)], NOW)
     assert len(strays.unbound) == 1
+
+
+@pytest.mark.parametrize(
+    "name", ["ble-5a1b2c3d4e5f", "phones/5A:1B:2C:3D:4E:5F/rssi", "of eve@corp.example"]
+)
+def test_what_reads_like_a_person_is_not_listed_wherever_in_a_name(name: str) -> None:
+    strays = Strays(about_people=False)
+    strays.hear([reading(name), reading("gate", name)], NOW)
+    assert not strays.unbound
 
 
 def test_a_sensor_that_is_bound_is_a_stray_no_longer() -> None:

@@ -353,8 +353,8 @@ def _claims(terms: Terms, headers: Headers) -> _Claims | None:
     try:
         signed = jws.deserialize_compact(token, key, algorithms=["HS256"])
         return msgspec.json.decode(signed.payload, type=_Claims)
-    except (ValueError, JoseError, RecursionError):
-        return None
+    except (ValueError, TypeError, JoseError, RecursionError):
+        return None  # TypeError: joserfc's own, of a `crit` that is no list of names
 
 
 # ---------------------------------------------------------------- secrets in bodies

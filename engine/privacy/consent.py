@@ -221,6 +221,8 @@ class Consent:
             at_ms, known = seen.observed_at_ms, self._vouchers.get(address)
             if at_ms <= now_ms - VOUCHER_MS or (known and at_ms < known.at_ms):
                 continue
+            if known and known.row == STRANGER and at_ms == known.at_ms:
+                continue  # whose record was the later one, nothing tells
             if seen.kind is _JOINED:
                 self._vouchers[address] = _Voucher(row, at_ms)
             elif known and known.row == row:
@@ -232,7 +234,7 @@ class Consent:
 
     def disown(
         self, identities: Sequence[Identity | None], rows: Sequence[int], now_ms: int
-    ) -> None:
+    ) -> bool:
         """Take in which devices authenticated records saw with anybody else's login.
 
         Nothing is kept of devices that nobody who shares has, and nothing of the login.
@@ -241,7 +243,12 @@ class Consent:
             identities: Of the records.
             rows: What `admit` answered.
             now_ms: The time of receipt; the record's own is never decoded.
+
+        Returns:
+            Whether a device became nobody's: what was admitted before is to be asked
+            again, as of the records that came together nothing tells the order.
         """
+        disowned = False
         for identity, row in zip(identities, rows, strict=True):
             if row != STRANGER or identity is None:
                 continue
@@ -254,6 +261,8 @@ class Consent:
             self._vouchers[address] = _Voucher(STRANGER, now_ms)
             if known is None or known.row != STRANGER:
                 self._memory.clear()
+                disowned = True
+        return disowned
 
     def expire(self, now_ms: int) -> None:
         """End the vouchers that were not renewed for a day."""

@@ -211,7 +211,7 @@ class Ingest:
         body = _Body(self.proved if proved else self.unproved)
         try:
             whole = await self._read(request, doors, body)
-            door, proof = self._prove(doors, headers, whole)
+            door, proof = await self._prove(doors, headers, whole)
             if door not in proved:
                 self._spend(door)
             topic = request.query_params.get("event", "")[:MAX_EVENT_CHARS]
@@ -297,16 +297,24 @@ class Ingest:
             raise self._refuse(doors, TooSlow) from None
         return body.whole()
 
-    def _prove(
+    async def _prove(
         self, doors: list[_Door], headers: Headers, body: bytes
     ) -> tuple[_Door, Proof]:
         """Return whose the body is.
+
+        Every source is asked, so that a match cannot be timed; with a turn of the loop
+        between two of them: to look through tens of megabytes takes a tenth of a
+        second, and a hundred tenants may have a source of one name.
 
         Raises:
             Unauthorized: Nobody's.
         """
         now_ms = self._clock_ms()
-        proofs = [door.webhook.verifier.body(headers, body, now_ms) for door in doors]
+        proofs: list[Proof] = []
+        for door in doors:
+            if proofs:
+                await asyncio.sleep(0)
+            proofs.append(door.webhook.verifier.body(headers, body, now_ms))
         for door, proof in zip(doors, proofs, strict=True):
             if proof.verdict is Verdict.RIGHT:
                 return door, proof

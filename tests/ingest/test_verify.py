@@ -383,6 +383,8 @@ GOOD_CLAIMS = {
         ({"alg": "RS256"}, {}),
         ({}, {}),
         ({"alg": "HS256", "crit": ["x"], "x": 1}, {}),
+        ({"alg": "HS256", "crit": 1}, {}),
+        ({"alg": "HS256", "crit": [[]]}, {}),
         ({"alg": "HS256", "b64": False, "crit": ["b64"]}, {}),
         ({"alg": "HS256"}, {"iat": None}),
         ({"alg": "HS256"}, {"exp": None}),

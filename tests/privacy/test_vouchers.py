@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.ingest.formats import FORMATS
-from engine.model import Identity, Observation, ObservationKind, Person
+from engine.model import Identity, Observation, ObservationKind, Outcome, Person
 from engine.pipeline import Pipeline
 from engine.privacy.consent import VOUCHER_MS, Consent
 from engine.source import Route, Source
@@ -184,6 +184,63 @@ def test_a_device_is_whose_a_plain_model_of_the_rules_says(  # noqa: C901
             expected, _ = vouched.get(one, (registered, 0))
             found = owner(consent, one)
             assert found == (None if expected is None else f"s-{expected}")
+
+
+ALONE: dict[str, object] = {"device": REGISTERED, "ap": "ap-1", "at": NOW}
+PACKETS: list[dict[str, object]] = [
+    {
+        "User-Name": login,
+        "Calling-Station-Id": REGISTERED,
+        "Called-Station-Id": ap,
+        "Acct-Status-Type": "Start",
+    }
+    for login, ap in (("ada", "ap-2"), ("eve", "ap-1"), ("", "ap-1"))
+]
+"""Of one device, at no time of their own: of who shares, of who does not, of nobody."""
+
+
+@given(
+    st.permutations(["wifi", "radius"]),
+    st.permutations(PACKETS),
+    st.sampled_from(["json", "lines"]),
+)
+def test_what_comes_together_with_a_strangers_record_of_the_device_is_nobodys(
+    sources: list[str], packets: list[dict[str, object]], written: str
+) -> None:
+    plan = small_plan()
+    points = {
+        "ap-1": AccessPoint(plan.space_by_id["hq-1-north"], 70),
+        "ap-2": AccessPoint(plan.space_by_id["hq-1-hopper"], 70),
+    }
+    tenant = Tenant("acme", plan, access_points=points)
+    tenant.consent.grant(ADA)
+    events = {"wifi": [ALONE], "radius": packets}
+    bodies = {
+        name: [Posted(msgspec.json.encode(one)) for one in events[name]]
+        for name in sources
+    }
+    if written == "lines":
+        lines = [
+            ", ".join(f'{name} = "{value}"' for name, value in packet.items())
+            for packet in packets
+        ]
+        bodies["radius"] = [Posted("\n".join(lines).encode())]
+    routes = {
+        name: Route(
+            Source(
+                name=name,
+                tenant=tenant,
+                form=FORMATS["livefloor" if name == "wifi" else name],
+            )
+        )
+        for name in sources
+    }
+    Pipeline(lambda *_: None).run({routes[n]: bodies[n] for n in sources}, NOW)
+    # Ada's own record, with her login, stands; the device alone says nothing of her.
+    assert {one.space for one in singly(tenant.presence.take(10))} <= {"hq-1-hopper"}
+    assert owner(tenant.consent, REGISTERED) is None
+    tally = routes["wifi"].source.tally
+    assert tally.by_outcome[Outcome.DISPOSED] == 1
 
 
 class Posted(msgspec.Struct):

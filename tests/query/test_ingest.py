@@ -290,6 +290,33 @@ def test_no_byte_of_a_body_is_read_where_the_headers_prove_nothing(api: Api) -> 
     assert deliver(api, Post([], b"x" * 1024)).status_code == 401
 
 
+class Patient:
+    """A verifier that notes which turn of the loop it has, and knows nobody."""
+
+    proves = False
+
+    def __init__(self, turns: list[str]) -> None:
+        self._turns = turns
+
+    def head(self, headers: object, now_ms: int) -> Verdict:
+        del headers, now_ms
+        return Verdict.OPEN
+
+    def body(self, headers: object, body: bytes, now_ms: int) -> Proof:
+        del headers, body, now_ms
+        self._turns.append("proof")
+        asyncio.get_running_loop().call_soon(self._turns.append, "others")
+        return Proof(Verdict.WRONG)
+
+
+def test_the_proofs_of_many_tenants_do_not_hold_the_loop_together(api: Api) -> None:
+    turns: list[str] = []
+    api.webhooks = [Webhook(f"t{n}", "wifi", Patient(turns), 1 << 20) for n in range(3)]
+
+    assert deliver(api, Post([], b"x")).status_code == 401
+    assert turns == ["proof", "others"] * 3
+
+
 def test_the_event_of_the_address_is_the_topic(api: Api) -> None:
     api.webhooks = [door("secret")]
     deliver(api, made(api, "secret"), f"{PATH}?event=up")
