@@ -94,17 +94,20 @@ def drawn(found: SourceList) -> RenderableType:
 
 
 def _summary(found: SourceList) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("tenant", "source", "format", "by"):
-        table.add_column(name, overflow="fold")
+    # Where there are eighty columns, names and numbers stand whole and the others give
+    # way: a name is what the operator has to write.
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("source", no_wrap=True, overflow="ignore")
+    table.add_column("format", overflow="fold")
+    table.add_column("by", overflow="fold")
     for name in ("last", "applied", "duplicate", "late", "disposed", "refused"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     for one in found.sources:
         names = ("applied", "duplicate", "late", "disposed", "invalid")
         counts = (f"{one.outcomes.get(name, 0):,}" for name in names)
         age = "never" if one.message_age_s is None else _age(one.message_age_s)
-        cells = (one.tenant, one.name, one.format, one.transport, age, *counts)
-        table.add_row(*map(Text, cells))
+        name = f"{one.tenant}/{one.name}"
+        table.add_row(*map(Text, (name, one.format, one.transport, age, *counts)))
     return table
 
 
