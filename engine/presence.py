@@ -7,7 +7,9 @@ Rules, each with its reason:
   second: within it the order of arrival holds, and the time that is known stays.
 - *A departure clears only the association it names*, by access point or session: a
   controller may report the leave minutes after the join elsewhere. Coordinates name no
-  association, so they are cleared by the departure of the one that the device has.
+  association, so they are cleared by the departure of the one that the device has; or,
+  where it is not known which that is, by any: whoever opted in after they had come, or
+  came to an access point that is in no table, would stay for a day after they left.
 - *When an access server restarts, what it reported before has ended*, in whichever
   order the two arrive: it forgot its sessions, and will report the end of none.
 - *Who is gone from the site is nowhere*, whatever was known and is no newer.
@@ -581,7 +583,7 @@ class Presence:
         else:
             session = seen.session
             same = bool(session) and _key(session) == self._session[row]
-            if not same and (ap == _NONE or ap != self._ap[row]):
+            if not same and self._ap[row] not in (_NONE, ap):
                 return False
         self._leave(subject, row, observed_ms)
         return True

@@ -13,7 +13,7 @@ from engine import overview
 from engine.embedded import free_port
 from engine.errors import ConfigError, DependencyError
 from engine.query.problem import Problem
-from engine.query.sources import SourceList
+from engine.query.sources import SourceEntry, SourceList
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -100,4 +100,26 @@ def test_it_is_drawn_anew_until_it_is_interrupted(
     ):
         overview.show(url, None, None, console, watch=True)
     assert len(asked) == 2
-    assert "source" in capture.get()
+    assert "disposed" in capture.get()
+
+
+def test_eighty_columns_hold_names_and_numbers_whole() -> None:
+    outcomes = {"applied": 12_345, "disposed": 3_456_789, "duplicate": 12}
+    busy = SourceEntry(
+        tenant="acme",
+        name="zigbee2mqtt",
+        format="zigbee2mqtt",
+        transport="webhook",
+        outcomes=outcomes,
+        refusals={},
+        message_age_s=190,
+        unbound=[],
+        unknown_access_points=[],
+        dead_letters=[],
+        contacts=[],
+    )
+    console = Console(width=80)
+    with console.capture() as capture:
+        console.print(overview.drawn(SourceList([busy], [])))
+    for whole in ("zigbee2mqtt ", "12,345", "3,456,789", "duplicate", "refused"):
+        assert whole in capture.get()

@@ -315,9 +315,25 @@ def test_an_association_in_the_very_room_keeps_the_coordinates(floors: Floors) -
 # Departures
 
 
-def test_a_departure_from_nowhere_known_leaves_coordinates(floors: Floors) -> None:
-    floors.at("lovelace", 0)
-    for ap in ("", "ap-unlisted", "ap-north"):
+@pytest.mark.parametrize("ap", ["", "ap-unlisted", "ap-north"])
+def test_coordinates_of_an_association_that_nobody_told_of_end_with_any(
+    floors: Floors, ap: str
+) -> None:
+    """They opted in after they had come, or no table has their access point."""
+    floors.at("lovelace", 10)
+    assert floors.left(ap, 9) == "late"
+    assert floors.place() == "lovelace"
+    assert floors.left(ap, 20) == "applied"
+    assert floors.place() is None
+    assert floors.at("lovelace", 19) == "late"
+    floors.at("lovelace", 30)
+    assert floors.place() == "lovelace"
+
+
+def test_a_departure_from_elsewhere_leaves_coordinates(floors: Floors) -> None:
+    floors.joined("ap-north", 0)
+    floors.at("lovelace", 5)
+    for ap in ("", "ap-unlisted", "ap-south"):
         assert floors.left(ap, 10) == "late"
     assert floors.place() == "lovelace"
 

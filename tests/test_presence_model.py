@@ -122,7 +122,7 @@ class Model:
             self._end(row, at_ms, gone=True, ap=device.ap)
         elif device.space is None:
             self._end(row, at_ms, ap=said.ap)
-        elif (said.ap in APS and said.ap == device.ap) or (
+        elif device.ap in ("", said.ap) or (
             said.session and said.session == device.session
         ):
             self._end(row, at_ms, ap=device.ap)

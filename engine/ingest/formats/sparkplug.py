@@ -23,8 +23,9 @@ A metric has a name and a type and does not say what it measures, so that its re
 are all those which its type allows (`wire.plain`): a boolean is presence, motion or an
 open door, an integer people or pulses. Numbers with decimals, texts and all other types
 are passed over. `is_null` is unknown; `is_historical` is backfill. The metrics of a
-birth are what the node remembers, hence cached. The time is the metric's own, else the
-payload's, else that of receipt.
+birth are what the node remembers, hence cached. Its own controls (`bdSeq`,
+`Node Control/…`, `Device Control/…`) measure nothing and are passed over. The time is
+the metric's own, else the payload's, else that of receipt.
 
 Aliases are remembered until the next birth, for as long as the process runs. Data with
 an alias of which no birth told is refused as an unknown name; nothing is sent to ask
@@ -81,6 +82,9 @@ _SEQUENCES = 256
 _COMPRESSED = "SPBV1.0_COMPRESSED"
 """The `uuid` of a payload whose metrics are within, compressed."""
 _BACKFILL = int(ReadingFlag.BACKFILL)
+_DEATH = "bdSeq"
+_CONTROLS = ("Node Control/", "Device Control/")
+"""What every birth has: the numbers and switches of the node itself."""
 _TYPES = frozenset(
     {"NBIRTH", "DBIRTH", "NDATA", "DDATA", "NDEATH", "DDEATH"},
 )
@@ -351,7 +355,7 @@ def _decode(record: Record) -> Any:  # noqa: ANN401 - see above
 
 def _death_of(payload: Any) -> int | None:  # noqa: ANN401 - see above
     for metric in payload.metrics:
-        if metric.name == "bdSeq":
+        if metric.name == _DEATH:
             return int(metric.long_value or metric.int_value)
     return None
 
@@ -371,6 +375,8 @@ def _readings(metric: Any, told: _Metric | None, about: _About) -> Iterator[Read
     if told is not None:
         name, datatype = name or told.name, datatype or told.datatype
     if not 0 < len(name) <= _LONGEST_NAME or (datatype and datatype not in _READ):
+        return
+    if name == _DEATH or name.startswith(_CONTROLS):
         return
     if metric.HasField("timestamp"):
         at_ms = sensor_time(parse_time(metric.timestamp), now_ms)
