@@ -67,7 +67,9 @@ def test_the_newest_time_is_found_however_long_ago(sample: Sample) -> None:
     told = times(sample.meaning | {"restarts": []})  # nobody is seen by a restart
     if sample.name == YEARLESS or sample.before:
         return  # of the nearest year, which is another now; or one message of several
-    if told and told == times(later | {"restarts": []}):  # else something follows the time of receipt
+    if told and told == times(
+        later | {"restarts": []}
+    ):  # else something follows the time of receipt
         assert newest(sample) == max(told)
 
 
