@@ -64,6 +64,11 @@ def _entry(source: Source, now_ms: int) -> SourceEntry:
             for ap, letter in sorted(strays.access_points.items())
             if crowded
         ],
+        unknown_floors=sorted(
+            floor
+            for name, floor in source.tenant.locator.unknown_floors
+            if crowded and name == source.name
+        ),
         dead_letters=[
             DeadLetter(reason, detail, letter.number, letter.last_ms)
             for (reason, detail), letter in strays.letters.items()
