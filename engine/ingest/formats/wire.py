@@ -11,7 +11,7 @@ The time rules, in one place because each of them is easy to get wrong:
   the time of receipt; more is refused, or a wrong clock would pin a location that
   nothing newer can replace. However old it is, the true time is passed on.
 - About a sensor, more than five seconds ahead becomes the time of receipt, and what is
-  older than a day becomes a day old: too old to prove anything, and bounded.
+  older than a week becomes a week old: too old to prove anything, and bounded.
 """
 
 from __future__ import annotations
