@@ -288,6 +288,23 @@ def person_time(observed_ms: int, now_ms: int) -> int:
     return now_ms
 
 
+def observed_of(now_ms: int, *times: SourceTime) -> tuple[int, int]:
+    """Return when a person was observed, and how much later it may have been.
+
+    Args:
+        now_ms: The time of receipt.
+        times: As the source has them; the first that can be read is meant.
+
+    Raises:
+        BadTime: None can be read, or it is too far ahead.
+    """
+    for time in times:
+        observed_ms = parse_time(time)
+        if observed_ms is not None:
+            return person_time(observed_ms, now_ms), blur_of(observed_ms)
+    raise BadTime("the record has no time")
+
+
 def sensor_time(observed_ms: int | None, now_ms: int) -> int:
     """Return when a sensor measured: the time of receipt where nothing better is known.
 
