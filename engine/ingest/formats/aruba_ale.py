@@ -42,6 +42,7 @@ from engine.ingest.formats.wire import (
     FEET,
     Record,
     SourceTime,
+    ap_of,
     items_of,
     labelled,
     login_of,
@@ -50,7 +51,6 @@ from engine.ingest.formats.wire import (
     unlabelled,
 )
 from engine.model import Identity, Observation, ObservationKind, Spot
-from engine.spelling import canonical_ap
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -187,7 +187,7 @@ def _at_spot(location: _Location, now_ms: int) -> Observation | None:
 def _at_radio(station: _Station, now_ms: int) -> Observation:
     bssid = station.msg.bssid
     radio = None if bssid is None else bssid.addr
-    ap = canonical_ap(name_of(radio, "an access point"))
+    ap = ap_of(radio)
     at_ms, blur_ms = observed_of(now_ms, station.ts)
     return Observation(ObservationKind.JOINED, ap, at_ms, blur_ms=blur_ms)
 

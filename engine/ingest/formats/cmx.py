@@ -41,6 +41,7 @@ from engine.ingest.formats.wire import (
     FEET,
     Record,
     SourceTime,
+    ap_of,
     items_of,
     login_of,
     name_of,
@@ -49,7 +50,6 @@ from engine.ingest.formats.wire import (
     radius_of,
 )
 from engine.model import Identity, Observation, ObservationKind, Spot
-from engine.spelling import canonical_ap
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -140,7 +140,7 @@ def observe(record: Record, topic: str, now_ms: int) -> Observation | None:
     if kind is None:
         return None
     named = what.ap_mac_address if what.associated is not False else None
-    ap = canonical_ap(name_of(named, "an access point")) if named else ""
+    ap = ap_of(named) if named else ""
     spot = _spot(what) if kind is _JOINED else None
     if spot is None and not ap and kind is not _GONE:
         return None

@@ -56,6 +56,7 @@ from engine.errors import TooLarge
 from engine.ingest.formats.wire import (
     Record,
     SourceTime,
+    ap_of,
     login_of,
     name_of,
     number_of,
@@ -64,7 +65,6 @@ from engine.ingest.formats.wire import (
     radius_of,
 )
 from engine.model import Identity, Observation, ObservationKind, Spot
-from engine.spelling import canonical_ap
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -263,7 +263,7 @@ def _spot(floor: str | None, x: _Number, y: _Number, radius_m: _Number) -> Spot 
 
 
 def _ap(name: str | None) -> str:
-    return canonical_ap(name_of(name, "an access point")) if name else ""
+    return ap_of(name) if name else ""
 
 
 def _without_nan(payload: bytes) -> Iterator[bytes]:

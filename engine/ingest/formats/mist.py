@@ -58,6 +58,7 @@ from engine.ingest.formats.wire import (
     MAX_COUNT,
     Record,
     SourceTime,
+    ap_of,
     items_of,
     labelled,
     login_of,
@@ -264,7 +265,7 @@ def _at_spot(raw: msgspec.Raw, now_ms: int) -> Observation:
 
 def _joined(raw: msgspec.Raw, now_ms: int) -> Observation:
     session = _session(raw)
-    ap = canonical_ap(name_of(session.ap, "an access point"))
+    ap = ap_of(session.ap)
     at_ms, blur_ms = observed_of(
         now_ms, session.connect_float, session.connect, session.timestamp
     )
@@ -278,9 +279,9 @@ def _ended(raw: msgspec.Raw, now_ms: int) -> Observation:
         now_ms, session.disconnect_float, session.disconnect, session.timestamp
     )
     if session.next_ap and session.next_ap != _NO_AP:
-        ap = canonical_ap(name_of(session.next_ap, "an access point"))
+        ap = ap_of(session.next_ap)
         return Observation(ObservationKind.JOINED, ap, at_ms, blur_ms=blur_ms)
-    ap = canonical_ap(name_of(session.ap, "an access point"))
+    ap = ap_of(session.ap)
     name = _name_of(session, ap)
     return Observation(ObservationKind.LEFT, ap, at_ms, name, blur_ms=blur_ms)
 
@@ -309,7 +310,7 @@ def _accessed(raw: msgspec.Raw, now_ms: int) -> Observation | None:
     kind = _NAC.get(access.type or "")
     if kind is None or not access.ap or access.client_type == "wired":
         return None
-    ap = canonical_ap(name_of(access.ap, "an access point"))
+    ap = ap_of(access.ap)
     at_ms, blur_ms = observed_of(now_ms, access.timestamp)
     return Observation(kind, ap, at_ms, blur_ms=blur_ms)
 
@@ -324,10 +325,7 @@ def _seen(raw: msgspec.Raw, now_ms: int) -> Observation:
             spot = Spot(floor, client.x_m, client.y_m, accuracy_m)
         elif client.x is not None and client.y is not None:
             spot = Spot(f"{floor}:px", client.x, client.y, accuracy_m)
-    if spot is None or client.ap_mac:
-        ap = canonical_ap(name_of(client.ap_mac, "an access point"))
-    else:
-        ap = ""
+    ap = ap_of(client.ap_mac) if spot is None or client.ap_mac else ""
     at_ms, blur_ms = observed_of(now_ms, client.last_seen)
     return Observation(ObservationKind.JOINED, ap, at_ms, spot=spot, blur_ms=blur_ms)
 

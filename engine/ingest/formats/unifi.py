@@ -37,13 +37,12 @@ import msgspec
 from engine.ingest.formats.wire import (
     Record,
     SourceTime,
+    ap_of,
     items_of,
     login_of,
-    name_of,
     observed_of,
 )
 from engine.model import Identity, Observation, ObservationKind
-from engine.spelling import canonical_ap
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -168,5 +167,5 @@ def _observation(
     kind: ObservationKind, ap: str | None, times: Sequence[SourceTime], now_ms: int
 ) -> Observation:
     at_ms, blur_ms = observed_of(now_ms, *times)
-    ap = canonical_ap(name_of(ap, "an access point"))
+    ap = ap_of(ap)
     return Observation(kind, ap, at_ms, blur_ms=blur_ms)

@@ -26,6 +26,7 @@ import msgspec
 
 from engine.errors import BadTime, InputError, Malformed, TooLarge
 from engine.model import ReadingFlag, ReadingKind
+from engine.spelling import canonical_ap
 
 Record: TypeAlias = bytes | memoryview | msgspec.Raw
 """One record of a message, still encoded."""
@@ -208,6 +209,15 @@ def name_of(text: str | None, what: str) -> str:
     if len(name) > MAX_NAME:
         raise Malformed(f"the name of {what} has at most {MAX_NAME} characters")
     return name
+
+
+def ap_of(name: str | None) -> str:
+    """Return the canonical name of an access point.
+
+    Raises:
+        Malformed: Nothing, or longer than `MAX_NAME`.
+    """
+    return canonical_ap(name_of(name, "an access point"))
 
 
 _NOBODY = frozenset({"", "anonymous", "anon"})
