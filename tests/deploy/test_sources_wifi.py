@@ -12,8 +12,8 @@ import pytest
 from engine.config import parse
 from engine.ingest.formats import FORMATS
 from tests.ingest.formats.golden import NOW_MS, meaning_of
+from tests.pages import blocks, page
 
-PAGES = Path(__file__).parents[2] / "deploy" / "sources"
 NAMES = ["mist", "radius", "aruba-ale", "hostapd", "unifi"]
 SITE = """
 [redis]
@@ -28,14 +28,6 @@ url = "mqtt://127.0.0.1"
 id = "acme"
 plan = "plan.geojson"
 """
-
-
-def page(name: str) -> str:
-    return (PAGES / f"{name}.md").read_text()
-
-
-def blocks(text: str, language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
 
 
 @pytest.mark.parametrize(
