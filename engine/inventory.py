@@ -16,7 +16,7 @@ from engine.query.sources import (
     UnboundDevice,
     UnknownAccessPoint,
 )
-from engine.space import BOUND_AS
+from engine.space import BOUND_AS, WORD_OF
 from engine.strays import CROWD
 from engine.tenant import name_of, split_name
 
@@ -30,12 +30,6 @@ if TYPE_CHECKING:
 
 SPACE = "SPACE"
 """Stands where the operator has to say what a sensor watches."""
-
-_WORD = {kind: word for word, kind in BOUND_AS.items()} | {
-    ReadingKind.FLOW_TOTAL: "flow",
-    ReadingKind.HEALTH: "health",
-    ReadingKind.ENV: "env",
-}
 
 
 def listed(site: Site, files: Mapping[str, Files], now_ms: int) -> SourceList:
@@ -70,6 +64,11 @@ def _entry(source: Source, now_ms: int) -> SourceEntry:
             for ap, letter in sorted(strays.access_points.items())
             if crowded
         ],
+        unknown_floors=sorted(
+            floor
+            for name, floor in source.tenant.locator.unknown_floors
+            if crowded and name == source.name
+        ),
         dead_letters=[
             DeadLetter(reason, detail, letter.number, letter.last_ms)
             for (reason, detail), letter in strays.letters.items()
@@ -87,7 +86,7 @@ def _contact(source: Source, name: str, channel: int) -> Contact:
 
 
 def _unbound(source: Source, device: str, channel: str, one: Unbound) -> UnboundDevice:
-    words = sorted({_WORD[kind] for kind in one.kinds})
+    words = sorted({WORD_OF[kind] for kind in one.kinds})
     name = name_of(device, channel)
     return UnboundDevice(
         device=device,

@@ -15,6 +15,7 @@ from engine.ingest.formats.profile.shape import EACH
 from engine.ingest.formats.wire import SENSOR_PAST_MS
 from engine.model import ReadingFlag, ReadingKind
 from engine.site import premises
+from engine.space import BOUND_AS, WORD_OF
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -162,17 +163,17 @@ def _table(meant: Meaning, bound: dict[tuple[str, ...], str] | None) -> Table:
     for name in columns if bound is None else [*columns, "space"]:
         table.add_column(name, overflow="fold")
     for one in meant.readings:
-        kind = one.kind.name.lower()
         row = [
             one.device,
             one.channel,
-            kind,
+            one.kind.name.lower(),
             value_in_words(one),
             _time(one, meant.now_ms),
         ]
         if bound is not None:
-            space = bound.get((one.device, one.channel, kind), "not bound")
-            row.append("" if one.kind is ReadingKind.HEALTH else space)
+            word = WORD_OF[one.kind]
+            space = bound.get((one.device, one.channel, word), "not bound")
+            row.append(space if word in BOUND_AS else "")
         table.add_row(*row)
     return table
 
@@ -243,7 +244,7 @@ def _type(value: object) -> str:
 
 
 def bindings(config: Config, name: str) -> dict[tuple[str, ...], str]:
-    """Return the space of each device, channel and kind of the sources of a format.
+    """Return the space of each device, channel and `WORD_OF` a kind, for a format.
 
     Raises:
         ConfigError: A file that the configuration names does not fit.
@@ -256,7 +257,7 @@ def bindings(config: Config, name: str) -> dict[tuple[str, ...], str]:
         there = premises(config, tenant)
         for one in there.bindings:
             if one.source in ours:
-                key = one.device, one.channel, one.kind.name.lower()
+                key = one.device, one.channel, WORD_OF[one.kind]
                 found[key] = there.plan.spaces[one.space].id
     return found
 

@@ -122,12 +122,7 @@ def _details(source: SourceEntry) -> Iterator[RenderableType]:
             count = f"{letter.count:,}"
             table.add_row(*map(Text, (letter.reason, letter.detail, count, last)))
         yield table
-    if source.unknown_access_points:
-        yield Text(f"\n{title}: access points that are in no table")
-        table = _table("access point", "times", "in the hour from")
-        for ap in source.unknown_access_points:
-            table.add_row(*map(Text, (ap.ap, f"{ap.count:,}", _clock(ap.hour_ms))))
-        yield table
+    yield from _unknown_places(source, title)
     if source.contacts:
         yield Text(f"\n{title}: doors and windows")
         table = _table("device", "channel", "is", "since")
@@ -156,6 +151,18 @@ def _kinds(device: UnboundDevice) -> str:
     said = ", ".join(device.kinds)
     bound = ", ".join(device.bound_as)
     return f"{said}; sensors.csv says {bound}" if bound else said
+
+
+def _unknown_places(source: SourceEntry, title: str) -> Iterator[RenderableType]:
+    if source.unknown_access_points:
+        yield Text(f"\n{title}: access points that are in no table")
+        table = _table("access point", "times", "in the hour from")
+        for ap in source.unknown_access_points:
+            table.add_row(*map(Text, (ap.ap, f"{ap.count:,}", _clock(ap.hour_ms))))
+        yield table
+    if source.unknown_floors:
+        yield Text(f"\n{title}: floors that no map in maps.toml is for")
+        yield Text(", ".join(source.unknown_floors))
 
 
 def _table(*columns: str) -> Table:

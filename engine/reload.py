@@ -43,7 +43,7 @@ class Files(NamedTuple):
 
 
 class Reload:
-    """Keeps a site in step with its tables and policies.
+    """Keeps a site in step with its tables, maps, policies and profiles.
 
     What does not fit is told, and changes nothing; what does is taken up between two
     batches. The plan and the configuration are read at the start alone: their spaces

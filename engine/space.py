@@ -100,6 +100,17 @@ BOUND_AS: Mapping[str, ReadingKind] = MappingProxyType(
 """What a channel can be bound as, by the word of the tables. A line is of one kind,
 whichever of the two flows it reports."""
 
+WORD_OF: Mapping[ReadingKind, str] = MappingProxyType(
+    {
+        **{kind: word for word, kind in BOUND_AS.items()},
+        ReadingKind.FLOW_TOTAL: "flow",
+        ReadingKind.HEALTH: "health",
+        ReadingKind.ENV: "env",
+    }
+)
+"""What operators call the kind of a reading; one that is not in `BOUND_AS` needs no
+binding."""
+
 RESET_AT = 4 * 60
 """The usual reset of a balance: offices are at their emptiest at four."""
 

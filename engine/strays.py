@@ -8,7 +8,8 @@ It is for the operator alone, in memory, and says as little as mends a fault:
 - An *unbound device* is a sensor that no binding names. What reads like a phone or a
   login is left out, should a source send what is none of a sensor.
 - An *unknown access point* came with somebody who shares. Its name is kept, with the
-  hour, and shown only where so many share that it says nothing about one of them.
+  hour, and shown only where so many share that it says nothing about one of them. So
+  are floors that no map is for, which `locate.coordinates` remembers.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ LONGEST = 200
 """Characters of a name or a sentence; a longer name is nobody's."""
 HOUR_MS = 3_600_000
 CROWD = 5
-"""So many people share at least where unknown access points are named."""
+"""So many people share at least where unknown access points and floors are named."""
 
 _PERSONAL = re.compile(
     r"@|(?<![0-9a-f])(?<![0-9a-f]{2}[:.-])"

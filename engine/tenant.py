@@ -13,7 +13,7 @@ from engine.model import ReadingKind
 from engine.occupancy import ROW, Occupancy
 from engine.presence import Presence
 from engine.privacy.consent import Consent
-from engine.space import BOUND_AS, COUNTED, Kind
+from engine.space import COUNTED, WORD_OF, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from engine.model import Location, Moves, Person
     from engine.presence import Patience
     from engine.space import AccessPoint, Binding, Map, Plan
-
-
-_WORD = {kind: word for word, kind in BOUND_AS.items()}
 
 
 class Channels:
@@ -44,7 +41,7 @@ class Channels:
             "H", [groups.setdefault((b.source, b.kind), len(groups)) for b in bindings]
         )
         self._groups = list(groups)
-        self._prefixes = [f"{s}/{_WORD[kind]}/" for s, kind in groups]
+        self._prefixes = [f"{s}/{WORD_OF[kind]}/" for s, kind in groups]
         self._counters = [
             f"{b.source}/counter/{plan.spaces[b.space].id}/"
             f"{'out' if b.flip else 'in'}/{name}"

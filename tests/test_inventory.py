@@ -8,7 +8,16 @@ from rich.console import Console
 from engine import inventory, overview
 from engine.errors import Malformed, UnknownName
 from engine.ingest.formats import FORMATS
-from engine.model import Outcome, Person, Reading, ReadingKind
+from engine.model import (
+    Observation,
+    ObservationKind,
+    Outcome,
+    Person,
+    Reading,
+    ReadingKind,
+    Sightings,
+    Spot,
+)
 from engine.query.sources import FilesEntry, SourceList
 from engine.reload import Files
 from engine.source import Source
@@ -121,6 +130,20 @@ def test_unknown_access_points_are_named_only_where_many_share() -> None:
     one.tenant.consent.grant(Person("s-4", "p4", "P", (), NOW))
     (ap,) = listed(one).sources[0].unknown_access_points
     assert (ap.ap, ap.count, ap.hour_ms % 3_600_000) == ("ap-9", 1, 0)
+
+
+def test_unknown_floors_are_named_of_their_source_only_where_many_share() -> None:
+    one = source("meraki")
+    for name, floor in (("src", "g_9"), ("src", "g_10"), ("other", "g_11")):
+        seen = Observation(ObservationKind.JOINED, "", NOW, spot=Spot(floor, 1, 1, 1))
+        one.tenant.locator.place(name, Sightings([0], [0], [seen]), id)
+    for n in range(4):
+        one.tenant.consent.grant(Person(f"s-{n}", f"p{n}", "P", (), NOW))
+    assert listed(one).sources[0].unknown_floors == []
+    one.tenant.consent.grant(Person("s-4", "p4", "P", (), NOW))
+    found = listed(one)
+    assert found.sources[0].unknown_floors == ["g_10", "g_9"]
+    assert "floors that no map in maps.toml is for\ng_10, g_9\n" in drawn(found)
 
 
 def drawn(found: SourceList, width: int = 120) -> str:

@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from engine.config import load
 from engine.ingest.formats import find
-from engine.mapping import claimed, meaning, show, unused
+from engine.mapping import Meaning, bindings, claimed, meaning, show, unused
+from engine.model import Metric, Reading, ReadingKind
 from tests.building import plan_features, plan_file
 from tests.ingest.formats.golden import GOLDEN, NOW_MS, Sample
 
@@ -125,14 +127,24 @@ topics = ["acme/#"]
 """
 
 
-@pytest.mark.slow
-def test_with_a_configuration_the_space_of_each_reading_is_shown(acme: Path) -> None:
-    config = acme.with_name("livefloor.toml")
-    config.write_text(SITE)
+@pytest.fixture
+def config(acme: Path) -> Path:
+    """A site with Acme's desk and door."""
+    path = acme.with_name("livefloor.toml")
+    path.write_text(SITE)
     acme.with_name("plan.geojson").write_bytes(plan_file(plan_features()))
     acme.with_name("sensors.csv").write_text(
-        "source,device,space,kind\ndesks,7f21,hq-1-lovelace,presence\n"
+        "source,device,space,kind\n"
+        "desks,7f21,hq-1-lovelace,presence\n"
+        "desks,door,hq-1-lovelace,flow\n"
     )
+    return path
+
+
+@pytest.mark.slow
+def test_with_a_configuration_the_space_of_each_reading_is_shown(
+    acme: Path, config: Path
+) -> None:
     words = ("test", "-", "--format", str(acme), "--topic", "acme/7/state")
     for message, told in (
         (DESK, b"hq-1-lovelace"),
@@ -141,6 +153,25 @@ def test_with_a_configuration_the_space_of_each_reading_is_shown(acme: Path) -> 
         done = livefloor(*words, "--config", str(config), message=message)
         assert done.returncode == 0, done.stderr
         assert told in done.stdout
+
+
+@pytest.mark.parametrize("flow", [ReadingKind.FLOW_DELTA, ReadingKind.FLOW_TOTAL])
+def test_a_line_is_bound_whichever_flow_it_reports(
+    config: Path, flow: ReadingKind
+) -> None:
+    read = [
+        Reading("door", flow, 3, NOW_MS, out=1),
+        Reading("door", ReadingKind.COUNT, 3, NOW_MS),
+        Reading("door", ReadingKind.ENV, 3, NOW_MS, metric=Metric.CO2),
+    ]
+    meant = Meaning(find("livefloor"), read, [], [], None, NOW_MS)
+    out = Console(width=100)
+    with out.capture() as capture:
+        show(meant, b"", out, bindings(load(config), "acme"))
+    line, count, air = (row for row in capture.get().splitlines() if "door" in row)
+    assert "hq-1-lovelace" in line
+    assert "not bound" in count
+    assert "not bound" not in air
 
 
 @pytest.mark.parametrize("sample", ALONE, ids=lambda sample: sample.name)

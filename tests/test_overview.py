@@ -115,6 +115,7 @@ def test_eighty_columns_hold_names_and_numbers_whole() -> None:
         message_age_s=190,
         unbound=[],
         unknown_access_points=[],
+        unknown_floors=[],
         dead_letters=[],
         contacts=[],
     )

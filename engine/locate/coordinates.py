@@ -86,7 +86,7 @@ class Coordinates:
 
     Attributes:
         unknown: Sources with floors that no map has: at most `MOST_FLOORS`, the first
-            ones; an operator wants to see them, and no floor is anybody's data.
+            ones since the maps were read; shown to the operator.
     """
 
     def __init__(

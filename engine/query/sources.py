@@ -89,6 +89,7 @@ class SourceEntry(msgspec.Struct, frozen=True):
         outcomes: Events by what became of them.
         refusals: Refused events by reason.
         message_age_s: Since it was last heard of; null where it never was.
+        unknown_floors: Keys of floors that no map is for.
     """
 
     tenant: str
@@ -100,6 +101,7 @@ class SourceEntry(msgspec.Struct, frozen=True):
     message_age_s: int | None
     unbound: list[UnboundDevice]
     unknown_access_points: list[UnknownAccessPoint]
+    unknown_floors: list[str]
     dead_letters: list[DeadLetter]
     contacts: list[Contact]
 
@@ -129,7 +131,7 @@ class Sources:
 
     Args:
         listed: Returns how it is now.
-        reload: Reads all tables anew; raises `ConfigError` for what does not fit.
+        reload: Reads all files anew; raises `ConfigError` for what does not fit.
         may_see: Whether a request is the operator's.
     """
 
@@ -182,7 +184,7 @@ class Sources:
         return SourceList(sources, files)
 
     async def reload(self, request: Request[Any, Any, Any]) -> SourceList:
-        """Read tables and policies anew; 400 says what of them does not fit."""
+        """Read tables, maps, policies, profiles anew; 400 says what does not fit."""
         self._check(request.scope)
         if "origin" in request.headers:
             # Any page may let the browser of somebody on this machine post.

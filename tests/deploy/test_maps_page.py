@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import tomllib
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,9 +11,10 @@ import pytest
 from engine import config
 from engine.files import geojson, maps
 from tests.building import feature, plan_file
+from tests.pages import blocks, page
 
-PAGE = (Path(__file__).parents[2] / "deploy" / "sources" / "maps.md").read_text()
-BLOCKS = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+PAGE = page("maps")
+BLOCKS = blocks(PAGE, "toml")
 
 
 def corners_of(one: dict[str, Any]) -> list[list[float]]:

@@ -19,6 +19,7 @@ from engine.ingest.formats import find
 from engine.ingest.formats.sparkplug import Payload
 from engine.model import Reading, ReadingFlag, ReadingKind
 from tests.ingest.formats.golden import NOW_MS, new, one
+from tests.pages import blocks
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 TITLE = "## Messages, and what they become"
@@ -35,10 +36,6 @@ WORDS = {
     ReadingKind.COUNT: {0: "0 people", 3: "3 people"},
 }
 every_page = pytest.mark.parametrize("name", PAGES)
-
-
-def blocks(page: str, language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
 
 
 def protobuf(text: str) -> bytes:

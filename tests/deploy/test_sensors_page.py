@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import msgspec
@@ -11,16 +10,13 @@ from engine.config import parse
 from engine.files import policies, sensors
 from engine.files.policies import Policy
 from tests.building import small_plan
+from tests.pages import blocks, page
 
-PAGE = (Path(__file__).parents[2] / "deploy/sources/sensors.md").read_text()
-
-
-def blocks(kind: str) -> list[str]:
-    return re.findall(rf"```{kind}\n(.*?)```", PAGE, re.DOTALL)
+PAGE = page("sensors")
 
 
 def test_its_files_are_read_without_a_remark() -> None:
-    table, (rules, tenant) = blocks("csv")[0], blocks("toml")
+    table, (rules, tenant) = blocks(PAGE, "csv")[0], blocks(PAGE, "toml")
     found, remarks = sensors.read(
         table.encode(),
         "sensors.csv",

@@ -20,6 +20,7 @@ from engine import config
 from engine.ingest.formats import find
 from engine.model import Metric, ReadingFlag, ReadingKind
 from tests.ingest.formats.golden import NOW_MS, one, split
+from tests.pages import blocks
 
 if TYPE_CHECKING:
     from engine.model import Reading
@@ -50,9 +51,7 @@ every_page = pytest.mark.parametrize("name", PAGES)
 
 def block(page: str, language: str) -> str:
     """Return the first block of code in a language."""
-    found = re.search(rf"^```{language}\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
-    assert found is not None
-    return found[1]
+    return blocks(page, language)[0]
 
 
 def readings(name: str) -> list[Reading]:

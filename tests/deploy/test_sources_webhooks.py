@@ -6,7 +6,6 @@ import asyncio
 import re
 import tomllib
 from asyncio.subprocess import PIPE
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,15 +16,17 @@ from engine.ingest.verify import SCHEMES
 from engine.site import build
 from tests.building import plan_file
 from tests.integration.rig import Engine
+from tests.pages import blocks, page
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
     from tests.integration.rig import Server
 
-PAGE = (Path(__file__).parents[2] / "deploy" / "sources" / "webhooks.md").read_text()
-BLOCKS = re.findall(r"^```toml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
-SESSIONS = re.findall(r"^```console\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+PAGE = page("webhooks")
+BLOCKS = blocks(PAGE, "toml")
+SESSIONS = blocks(PAGE, "console")
 ADDRESS = "http://127.0.0.1:8080"
 
 SOURCES = {

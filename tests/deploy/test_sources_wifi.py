@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from engine.config import Source, parse
+from engine.config import parse
 from engine.ingest.formats import FORMATS
 from tests.ingest.formats.golden import NOW_MS, meaning_of
+from tests.pages import blocks, page
 
-PAGES = Path(__file__).parents[2] / "deploy" / "sources"
 NAMES = ["mist", "radius", "aruba-ale", "hostapd", "unifi"]
 SITE = """
 [redis]
@@ -30,21 +30,11 @@ plan = "plan.geojson"
 """
 
 
-def page(name: str) -> str:
-    return (PAGES / f"{name}.md").read_text()
-
-
-def blocks(text: str, language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-
-
 @pytest.mark.parametrize(
     ("name", "block"),
     [(name, block) for name in NAMES for block in blocks(page(name), "toml")],
 )
 def test_every_source_that_a_page_shows_loads(name: str, block: str) -> None:
-    if "source.pull]" in block and "pull" not in Source.__struct_fields__:
-        pytest.skip("no source is pulled yet")
     sources = parse((SITE + block).encode(), Path("livefloor.toml")).tenants[0].sources
     assert {source.format for source in sources} == {name}
 

@@ -16,7 +16,7 @@ SECRET = b"m" * 32
 
 def entry(tenant: str, name: str) -> SourceEntry:
     return SourceEntry(
-        tenant, name, "livefloor", "mqtt", {"applied": 3}, {}, None, [], [], [], []
+        tenant, name, "livefloor", "mqtt", {"applied": 3}, {}, None, [], [], [], [], []
     )
 
 

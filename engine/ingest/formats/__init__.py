@@ -175,12 +175,6 @@ FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
     {
         row.name: row
         for row in (
-            _remembering(
-                "ha-discovery",
-                ha_discovery.MAX_BYTES,
-                lambda: each(ha_discovery.Memory().read),
-                whole=True,
-            ),
             Format(
                 "aruba-ale",
                 max_bytes=aruba_ale.MAX_BYTES,
@@ -188,14 +182,6 @@ FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
                 identify=each(aruba_ale.identify),
                 observe=each(aruba_ale.observe),
                 binds=True,
-            ),
-            Format(
-                "hostapd",
-                max_bytes=hostapd.MAX_BYTES,
-                records=hostapd.records,
-                identify=each(hostapd.identify),
-                observe=each(hostapd.observe),
-                restart=each(hostapd.restart),
             ),
             Format(
                 "cisco-spaces",
@@ -212,6 +198,20 @@ FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
                 identify=each(cmx.identify),
                 observe=each(cmx.observe),
             ),
+            _remembering(
+                "ha-discovery",
+                ha_discovery.MAX_BYTES,
+                lambda: each(ha_discovery.Memory().read),
+                whole=True,
+            ),
+            Format(
+                "hostapd",
+                max_bytes=hostapd.MAX_BYTES,
+                records=hostapd.records,
+                identify=each(hostapd.identify),
+                observe=each(hostapd.observe),
+                restart=each(hostapd.restart),
+            ),
             Format(
                 "livefloor",
                 max_bytes=livefloor.MAX_BYTES,
@@ -220,6 +220,15 @@ FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
                 quick=livefloor.quick,
                 observe=livefloor.observe,
                 read=each(livefloor.read),
+            ),
+            Format(
+                "meraki",
+                max_bytes=meraki.MAX_BYTES,
+                records=meraki.records,
+                identify=each(meraki.identify),
+                observe=each(meraki.observe),
+                verify="meraki",
+                answer=200,
             ),
             Format(
                 "mist",
@@ -233,15 +242,6 @@ FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
                 answer=200,
             ),
             Format(
-                "meraki",
-                max_bytes=meraki.MAX_BYTES,
-                records=meraki.records,
-                identify=each(meraki.identify),
-                observe=each(meraki.observe),
-                verify="meraki",
-                answer=200,
-            ),
-            Format(
                 "radius",
                 max_bytes=radius.MAX_BYTES,
                 records=radius.records,
@@ -250,18 +250,18 @@ FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
                 binds=True,
                 restart=each(radius.restart),
             ),
+            _remembering(
+                "sparkplug",
+                sparkplug.MAX_BYTES,
+                lambda: sparkplug.Memory().read,
+                whole=True,
+            ),
             Format(
                 "unifi",
                 max_bytes=unifi.MAX_BYTES,
                 records=unifi.records,
                 identify=each(unifi.identify),
                 observe=each(unifi.observe),
-            ),
-            _remembering(
-                "sparkplug",
-                sparkplug.MAX_BYTES,
-                lambda: sparkplug.Memory().read,
-                whole=True,
             ),
             _remembering(
                 "zigbee2mqtt",

@@ -37,22 +37,20 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from engine.errors import BadTime, Malformed
+from engine.errors import Malformed
 from engine.ingest.formats.wire import (
     FEET,
     Record,
     SourceTime,
-    blur_of,
+    ap_of,
     items_of,
     labelled,
     login_of,
     name_of,
-    parse_time,
-    person_time,
+    observed_of,
     unlabelled,
 )
 from engine.model import Identity, Observation, ObservationKind, Spot
-from engine.spelling import canonical_ap
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -182,27 +180,18 @@ def _at_spot(location: _Location, now_ms: int) -> Observation | None:
         accuracy_m = max(accuracy_m, CELL_M)
     floor = name_of(fix.floor_id, "a floor") + _FLOORS[unit]
     spot = Spot(floor, fix.sta_location_x, fix.sta_location_y, accuracy_m)
-    at_ms = _observed_ms(location.ts, now_ms)
-    return Observation(
-        ObservationKind.JOINED, "", at_ms, spot=spot, blur_ms=blur_of(at_ms)
-    )
+    at_ms, blur_ms = observed_of(now_ms, location.ts)
+    return Observation(ObservationKind.JOINED, "", at_ms, spot=spot, blur_ms=blur_ms)
 
 
 def _at_radio(station: _Station, now_ms: int) -> Observation:
     bssid = station.msg.bssid
     radio = None if bssid is None else bssid.addr
-    ap = canonical_ap(name_of(radio, "an access point"))
-    at_ms = _observed_ms(station.ts, now_ms)
-    return Observation(ObservationKind.JOINED, ap, at_ms, blur_ms=blur_of(at_ms))
+    ap = ap_of(radio)
+    at_ms, blur_ms = observed_of(now_ms, station.ts)
+    return Observation(ObservationKind.JOINED, ap, at_ms, blur_ms=blur_ms)
 
 
 def _name(code: str, prefix: str) -> str:
     """Return a member of an enumeration, which may be written with its prefix."""
     return code.strip().upper().removeprefix(prefix)
-
-
-def _observed_ms(ts: SourceTime, now_ms: int) -> int:
-    observed_ms = parse_time(ts)
-    if observed_ms is None:
-        raise BadTime("the record has no time")
-    return person_time(observed_ms, now_ms)

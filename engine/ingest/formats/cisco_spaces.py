@@ -56,7 +56,6 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from engine.errors import BadTime
 from engine.ingest.formats.wire import (
     CONTACT,
     COUNT,
@@ -67,11 +66,10 @@ from engine.ingest.formats.wire import (
     PRESENCE,
     Record,
     SourceTime,
-    blur_of,
     login_of,
     name_of,
+    observed_of,
     parse_time,
-    person_time,
     radius_of,
     sensor_time,
 )
@@ -280,16 +278,14 @@ def observe(record: Record, topic: str, now_ms: int) -> Observation | None:
         kind, spot = ObservationKind.JOINED, _spot(update)
         if spot is None:
             return None
-        at_ms = parse_time(update.last_seen)
+        times = [update.last_seen]
     elif left is not None and (what.device_exit or left.presence_event_type == _EXIT):
         kind = ObservationKind.GONE
-        at_ms = parse_time(left.exit_timestamp) or parse_time(what.record_timestamp)
+        times = [left.exit_timestamp, what.record_timestamp]
     else:
         return None
-    if at_ms is None:
-        raise BadTime("an event without a time")
-    seen_ms = person_time(at_ms, now_ms)
-    return Observation(kind, "", seen_ms, spot=spot, blur_ms=blur_of(at_ms))
+    at_ms, blur_ms = observed_of(now_ms, *times)
+    return Observation(kind, "", at_ms, spot=spot, blur_ms=blur_ms)
 
 
 def read(record: Record, topic: str, now_ms: int) -> Sequence[Reading]:

@@ -37,22 +37,19 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 from msgspec import Raw
 
-from engine.errors import BadTime
 from engine.ingest.formats.wire import (
     FEET,
     Record,
     SourceTime,
-    blur_of,
+    ap_of,
     items_of,
     login_of,
     name_of,
     number_of,
-    parse_time,
-    person_time,
+    observed_of,
     radius_of,
 )
 from engine.model import Identity, Observation, ObservationKind, Spot
-from engine.spelling import canonical_ap
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -143,15 +140,12 @@ def observe(record: Record, topic: str, now_ms: int) -> Observation | None:
     if kind is None:
         return None
     named = what.ap_mac_address if what.associated is not False else None
-    ap = canonical_ap(name_of(named, "an access point")) if named else ""
+    ap = ap_of(named) if named else ""
     spot = _spot(what) if kind is _JOINED else None
     if spot is None and not ap and kind is not _GONE:
         return None
-    at_ms = parse_time(what.last_seen) or parse_time(what.timestamp)
-    if at_ms is None:
-        raise BadTime("a notification without a time")
-    seen_ms = person_time(at_ms, now_ms)
-    return Observation(kind, ap, seen_ms, spot=spot, blur_ms=blur_of(at_ms))
+    at_ms, blur_ms = observed_of(now_ms, what.last_seen, what.timestamp)
+    return Observation(kind, ap, at_ms, spot=spot, blur_ms=blur_ms)
 
 
 def _kind(what: _What) -> ObservationKind | None:

@@ -60,6 +60,7 @@ from engine.ingest.formats.wire import (
     MONTHS,
     Record,
     SourceTime,
+    ap_of,
     blur_of,
     name_of,
     parse_time,
@@ -231,7 +232,7 @@ def _ap_in(level: str) -> str:
         raise Malformed(
             "subscribe to the whole prefix: the topic names no access point"
         )
-    return canonical_ap(name_of(level, "an access point"))
+    return ap_of(level)
 
 
 def _observed_ms(written: bytes | None, now_ms: int) -> tuple[int, int]:

@@ -52,20 +52,19 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import msgspec
 from msgspec import Raw
 
-from engine.errors import BadTime, TooLarge
+from engine.errors import TooLarge
 from engine.ingest.formats.wire import (
     Record,
     SourceTime,
-    blur_of,
+    ap_of,
     login_of,
     name_of,
     number_of,
+    observed_of,
     parse_time,
-    person_time,
     radius_of,
 )
 from engine.model import Identity, Observation, ObservationKind, Spot
-from engine.spelling import canonical_ap
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -224,20 +223,19 @@ def observe(record: Record, topic: str, now_ms: int) -> Observation | None:
     del topic
     what = _what(record)
     if what.locations is None and what.latest_record is None:
-        at_ms = parse_time(what.seen_epoch) or parse_time(what.seen_time)
+        times = [what.seen_epoch, what.seen_time]
         heard = what.rssi is not None and what.rssi >= MIN_RSSI
         spot, ap = _area(what), _ap(what.ap_mac) if heard else ""
     else:
         latest = what.latest_record or _Latest()
         newest = max(_history(what.locations or []), default=None, key=_first)
-        at_ms, spot = newest or (parse_time(latest.time), None)
+        time, spot = newest or (latest.time, None)
+        times = [time]
         ap = _ap(latest.nearest_ap_mac)
     if spot is None and not ap:
         return None
-    if at_ms is None:
-        raise BadTime("an observation without a time")
-    seen_ms = person_time(at_ms, now_ms)
-    return Observation(_JOINED, ap, seen_ms, spot=spot, blur_ms=blur_of(at_ms))
+    at_ms, blur_ms = observed_of(now_ms, *times)
+    return Observation(_JOINED, ap, at_ms, spot=spot, blur_ms=blur_ms)
 
 
 def _history(locations: Iterable[_Location]) -> Iterator[tuple[int, Spot]]:
@@ -265,7 +263,7 @@ def _spot(floor: str | None, x: _Number, y: _Number, radius_m: _Number) -> Spot 
 
 
 def _ap(name: str | None) -> str:
-    return canonical_ap(name_of(name, "an access point")) if name else ""
+    return ap_of(name) if name else ""
 
 
 def _without_nan(payload: bytes) -> Iterator[bytes]:

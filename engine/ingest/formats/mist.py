@@ -52,19 +52,19 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from engine.errors import BadTime, Malformed
+from engine.errors import Malformed
 from engine.ingest.formats.wire import (
     COUNT,
     MAX_COUNT,
     Record,
     SourceTime,
-    blur_of,
+    ap_of,
     items_of,
     labelled,
     login_of,
     name_of,
+    observed_of,
     parse_time,
-    person_time,
     sensor_time,
     unlabelled,
 )
@@ -256,26 +256,17 @@ def _events(topic: str, events: msgspec.Raw) -> Sequence[Record]:
     return labelled(topic, raws)
 
 
-def _observed_ms(now_ms: int, *times: SourceTime) -> tuple[int, int]:
-    """Return the first time that can be read, and how much later it may have been."""
-    for time in times:
-        observed_ms = parse_time(time)
-        if observed_ms is not None:
-            return person_time(observed_ms, now_ms), blur_of(observed_ms)
-    raise BadTime("the event has no time")
-
-
 def _at_spot(raw: msgspec.Raw, now_ms: int) -> Observation:
     located = _located(raw)
     spot = Spot(name_of(located.map_id, "a map"), located.x, located.y)
-    at_ms, blur_ms = _observed_ms(now_ms, located.timestamp)
+    at_ms, blur_ms = observed_of(now_ms, located.timestamp)
     return Observation(ObservationKind.JOINED, "", at_ms, spot=spot, blur_ms=blur_ms)
 
 
 def _joined(raw: msgspec.Raw, now_ms: int) -> Observation:
     session = _session(raw)
-    ap = canonical_ap(name_of(session.ap, "an access point"))
-    at_ms, blur_ms = _observed_ms(
+    ap = ap_of(session.ap)
+    at_ms, blur_ms = observed_of(
         now_ms, session.connect_float, session.connect, session.timestamp
     )
     name = _name_of(session, ap)
@@ -284,13 +275,13 @@ def _joined(raw: msgspec.Raw, now_ms: int) -> Observation:
 
 def _ended(raw: msgspec.Raw, now_ms: int) -> Observation:
     session = _session(raw)
-    at_ms, blur_ms = _observed_ms(
+    at_ms, blur_ms = observed_of(
         now_ms, session.disconnect_float, session.disconnect, session.timestamp
     )
     if session.next_ap and session.next_ap != _NO_AP:
-        ap = canonical_ap(name_of(session.next_ap, "an access point"))
+        ap = ap_of(session.next_ap)
         return Observation(ObservationKind.JOINED, ap, at_ms, blur_ms=blur_ms)
-    ap = canonical_ap(name_of(session.ap, "an access point"))
+    ap = ap_of(session.ap)
     name = _name_of(session, ap)
     return Observation(ObservationKind.LEFT, ap, at_ms, name, blur_ms=blur_ms)
 
@@ -310,7 +301,7 @@ def _in_zone(raw: msgspec.Raw, now_ms: int) -> Observation | None:
     if kind is None:
         return None
     name = name_of(zone.zone_id or zone.rssizone_id, "a zone")
-    at_ms, blur_ms = _observed_ms(now_ms, zone.timestamp)
+    at_ms, blur_ms = observed_of(now_ms, zone.timestamp)
     return Observation(kind, canonical_ap(f"zone:{name}"), at_ms, blur_ms=blur_ms)
 
 
@@ -319,8 +310,8 @@ def _accessed(raw: msgspec.Raw, now_ms: int) -> Observation | None:
     kind = _NAC.get(access.type or "")
     if kind is None or not access.ap or access.client_type == "wired":
         return None
-    ap = canonical_ap(name_of(access.ap, "an access point"))
-    at_ms, blur_ms = _observed_ms(now_ms, access.timestamp)
+    ap = ap_of(access.ap)
+    at_ms, blur_ms = observed_of(now_ms, access.timestamp)
     return Observation(kind, ap, at_ms, blur_ms=blur_ms)
 
 
@@ -334,11 +325,8 @@ def _seen(raw: msgspec.Raw, now_ms: int) -> Observation:
             spot = Spot(floor, client.x_m, client.y_m, accuracy_m)
         elif client.x is not None and client.y is not None:
             spot = Spot(f"{floor}:px", client.x, client.y, accuracy_m)
-    if spot is None or client.ap_mac:
-        ap = canonical_ap(name_of(client.ap_mac, "an access point"))
-    else:
-        ap = ""
-    at_ms, blur_ms = _observed_ms(now_ms, client.last_seen)
+    ap = ap_of(client.ap_mac) if spot is None or client.ap_mac else ""
+    at_ms, blur_ms = observed_of(now_ms, client.last_seen)
     return Observation(ObservationKind.JOINED, ap, at_ms, spot=spot, blur_ms=blur_ms)
 
 

@@ -72,14 +72,13 @@ from engine.ingest.formats.wire import (
     MONTHS,
     Record,
     SourceTime,
+    ap_of,
     blur_of,
     login_of,
-    name_of,
     parse_time,
     person_time,
 )
 from engine.model import Identity, Observation, ObservationKind, Restart
-from engine.spelling import canonical_ap
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -334,9 +333,9 @@ def _text(attribute: _Attribute) -> str | None:
 def _ap(what: _What) -> str:
     name = _text(what.location) or _text(what.name)
     if name is not None:
-        return canonical_ap(name_of(name, "an access point"))
+        return ap_of(name)
     called = _text(what.called) or _text(what.called_station_id)
-    ap = canonical_ap(name_of(called, "an access point"))
+    ap = ap_of(called)
     # Some controllers send the name instead of the address, with the SSID behind it.
     return ap if _BARE_ADDRESS.fullmatch(ap) else ap.partition(":")[0].strip() or ap
 

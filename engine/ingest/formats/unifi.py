@@ -34,19 +34,15 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from engine.errors import BadTime
 from engine.ingest.formats.wire import (
     Record,
     SourceTime,
-    blur_of,
+    ap_of,
     items_of,
     login_of,
-    name_of,
-    parse_time,
-    person_time,
+    observed_of,
 )
 from engine.model import Identity, Observation, ObservationKind
-from engine.spelling import canonical_ap
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -170,13 +166,6 @@ def observe(record: Record, topic: str, now_ms: int) -> Observation | None:
 def _observation(
     kind: ObservationKind, ap: str | None, times: Sequence[SourceTime], now_ms: int
 ) -> Observation:
-    known = (parse_time(time) for time in times)
-    observed_ms = next((time for time in known if time is not None), None)
-    if observed_ms is None:
-        raise BadTime("the record has no time")
-    return Observation(
-        kind,
-        canonical_ap(name_of(ap, "an access point")),
-        person_time(observed_ms, now_ms),
-        blur_ms=blur_of(observed_ms),
-    )
+    at_ms, blur_ms = observed_of(now_ms, *times)
+    ap = ap_of(ap)
+    return Observation(kind, ap, at_ms, blur_ms=blur_ms)

@@ -11,7 +11,7 @@ The time rules, in one place because each of them is easy to get wrong:
   the time of receipt; more is refused, or a wrong clock would pin a location that
   nothing newer can replace. However old it is, the true time is passed on.
 - About a sensor, more than five seconds ahead becomes the time of receipt, and what is
-  older than a day becomes a day old: too old to prove anything, and bounded.
+  older than a week becomes a week old: too old to prove anything, and bounded.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ import msgspec
 
 from engine.errors import BadTime, InputError, Malformed, TooLarge
 from engine.model import ReadingFlag, ReadingKind
+from engine.spelling import canonical_ap
 
 Record: TypeAlias = bytes | memoryview | msgspec.Raw
 """One record of a message, still encoded."""
@@ -210,6 +211,15 @@ def name_of(text: str | None, what: str) -> str:
     return name
 
 
+def ap_of(name: str | None) -> str:
+    """Return the canonical name of an access point.
+
+    Raises:
+        Malformed: Nothing, or longer than `MAX_NAME`.
+    """
+    return canonical_ap(name_of(name, "an access point"))
+
+
 _NOBODY = frozenset({"", "anonymous", "anon"})
 _ADDRESS = re.compile(r"[0-9a-f]{2}(?:[:.-]?[0-9a-f]{2}){5}")
 
@@ -286,6 +296,23 @@ def person_time(observed_ms: int, now_ms: int) -> int:
     if observed_ms - now_ms > FUTURE_MS:
         raise BadTime("the time of observation is in the future")
     return now_ms
+
+
+def observed_of(now_ms: int, *times: SourceTime) -> tuple[int, int]:
+    """Return when a person was observed, and how much later it may have been.
+
+    Args:
+        now_ms: The time of receipt.
+        times: As the source has them; the first that can be read is meant.
+
+    Raises:
+        BadTime: None can be read, or it is too far ahead.
+    """
+    for time in times:
+        observed_ms = parse_time(time)
+        if observed_ms is not None:
+            return person_time(observed_ms, now_ms), blur_of(observed_ms)
+    raise BadTime("the record has no time")
 
 
 def sensor_time(observed_ms: int | None, now_ms: int) -> int:

@@ -23,7 +23,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.errors import BadTime, Malformed, TooLarge, UnknownName, UnknownValue
-from engine.ingest.formats import REFUSALS, Format, base_of, reason_of
+from engine.ingest.formats import FORMATS, REFUSALS, Format, base_of, reason_of
 from engine.ingest.formats.wire import (
     MAX_COUNT,
     MAX_ENV,
@@ -138,6 +138,10 @@ def check_plausible(
         assert low <= thing.value <= high
         assert 0 <= thing.out <= MAX_FLOW
         assert (thing.metric is not None) == (thing.kind is ReadingKind.ENV)
+
+
+def test_formats_stand_in_the_order_of_their_names() -> None:
+    assert list(FORMATS) == sorted(FORMATS)
 
 
 @every_sample

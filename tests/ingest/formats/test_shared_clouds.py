@@ -279,12 +279,17 @@ MEANINGS: dict[str, tuple[str, int, list[Meaning]]] = {
 }
 
 EVENTS: dict[str, tuple[str, int, int, dict[str, str]]] = {
-    "motion": ("PRESENCE", 1, 1_690_974_198_595, {}),
-    "object-present": ("PRESENCE", 0, 1_557_995_830_711, {}),
-    "network-status": ("HEALTH", 1, 1_557_994_881_076, {}),
-    "battery-status": ("ENV", 100_000, 1_557_994_881_076, {"metric": "battery_pct"}),
-    "co2": ("ENV", 526_000, 1_643_298_634_471, {"metric": "co2_ppm"}),
-    "touch-count": ("HEALTH", 1, 1_557_995_121_604, {}),
+    "disruptive-event-motion": ("PRESENCE", 1, 1_690_974_198_595, {}),
+    "disruptive-event-object-present": ("PRESENCE", 0, 1_557_995_830_711, {}),
+    "disruptive-event-network-status": ("HEALTH", 1, 1_557_994_881_076, {}),
+    "disruptive-event-battery-status": (
+        "ENV",
+        100_000,
+        1_557_994_881_076,
+        {"metric": "battery_pct"},
+    ),
+    "disruptive-event-co2": ("ENV", 526_000, 1_643_298_634_471, {"metric": "co2_ppm"}),
+    "disruptive-event-touch-count": ("HEALTH", 1, 1_557_995_121_604, {}),
 }
 """Events of Disruptive Technologies, as the `event` member of a request has them."""
 
@@ -314,7 +319,7 @@ def test_a_real_payload_means_what_its_documentation_says(name: str) -> None:
 @pytest.mark.parametrize("name", EVENTS)
 def test_a_real_event_of_disruptive_technologies_is_read(name: str) -> None:
     kind, value, at_ms, more = EVENTS[name]
-    event = json.loads((SHARED / f"disruptive-event-{name}.json").read_bytes())
+    event = json.loads((SHARED / f"{name}.json").read_bytes())
     device = event["targetName"].strip().rpartition("/")[2]
     body = json.dumps({"event": event, "labels": {}}).encode()
     assert meanings("disruptive", body, at_ms) == [

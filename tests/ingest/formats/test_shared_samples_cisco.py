@@ -86,14 +86,14 @@ def test_a_real_keep_alive_of_spaces_is_about_nobody_and_says_nothing() -> None:
 @pytest.mark.parametrize(
     ("name", "device", "kind"),
     [
-        ("movement", "00:00:a9:3e:a7:3a", JOINED),
-        ("inout", "00:00:69:99:34:80", ObservationKind.LEFT),
+        ("cisco-cmx-notification-movement", "00:00:a9:3e:a7:3a", JOINED),
+        ("cisco-cmx-notification-inout", "00:00:69:99:34:80", ObservationKind.LEFT),
     ],
 )
 def test_real_notifications_of_cmx(
     name: str, device: str, kind: ObservationKind
 ) -> None:
-    body = (SHARED / f"wifi/cisco-cmx-notification-{name}.json").read_bytes()
+    body = (SHARED / f"wifi/{name}.json").read_bytes()
     (record,) = split(FORMATS["cmx"], body)
     identity, seen = meaning("cmx", record)
     assert identity == Identity(None, device)

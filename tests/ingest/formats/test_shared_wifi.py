@@ -233,10 +233,3 @@ def test_the_list_of_whom_wifi_presence_watches_is_not_decoded() -> None:
     body = payload("openwrt-wifi-presence-config")
     found = meaning_of(FORMATS["hostapd"], body, "config", LATER)
     assert found == {"identities": [NOBODY]}
-
-
-def test_every_real_payload_of_these_sources_has_a_meaning_here() -> None:
-    prefixes = ("mist-", "aruba-", "unifi-", "openwrt-hostapd-")
-    names = {path.stem for path in SHARED.iterdir()}
-    here = {*MEANINGS, "mist-occupancy-alerts", "mist-zone", "mist-map"}
-    assert {name for name in names if name.startswith(prefixes)} == here

@@ -18,7 +18,7 @@ from engine.ingest.formats.profile.path import (
 from engine.ingest.formats.profile.value import Words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from engine.ingest.formats.profile.language import Scalar, Test
     from engine.ingest.formats.profile.path import Known, Names
@@ -43,10 +43,7 @@ def every(tests: Sequence[Test], names: Names) -> Ask | None:
     Raises:
         Flaw: A path that cannot be used.
     """
-    asks = [_ask(test, names) for test in tests]
-    if len(asks) < 2:  # noqa: PLR2004 - nothing to combine
-        return asks[0] if asks else None
-    return lambda item, known: all(ask(item, known) for ask in asks)
+    return _together(all, tests, names)
 
 
 def some(tests: Sequence[Test], names: Names) -> Ask | None:
@@ -55,10 +52,16 @@ def some(tests: Sequence[Test], names: Names) -> Ask | None:
     Raises:
         Flaw: A path that cannot be used.
     """
+    return _together(any, tests, names)
+
+
+def _together(
+    of: Callable[[Iterable[bool]], bool], tests: Sequence[Test], names: Names
+) -> Ask | None:
     asks = [_ask(test, names) for test in tests]
     if len(asks) < 2:  # noqa: PLR2004 - nothing to combine
         return asks[0] if asks else None
-    return lambda item, known: any(ask(item, known) for ask in asks)
+    return lambda item, known: of(ask(item, known) for ask in asks)
 
 
 def _ask(test: Test, names: Names) -> Ask:
