@@ -221,6 +221,10 @@ async def serve(
             finally:
                 session.close()
     except aiomqtt.MqttError as error:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            # A goodbye that got lost has taken the place of the cancellation.
+            raise asyncio.CancelledError from None
         fault = _ended(terms, error)
     finally:
         # aiomqtt leaves the socket of a failed handshake open.

@@ -127,12 +127,16 @@ class Player:
             ConfigError: The broker refuses the user.
             BrokerAway: It did not answer the first time.
         """
+        task = asyncio.current_task()
         while True:
             problem: EngineError | None = None
             try:
                 await self._connected()
             except* MqttError as errors:
                 problem = self._problem(errors)
+            if task is not None and task.cancelling():
+                # A goodbye that got lost has taken the place of the cancellation.
+                raise asyncio.CancelledError
             if problem is not None:
                 raise problem
             self.stats.connected = False

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
-from aiomqtt import Client
+from aiomqtt import Client, MqttError
 
 from engine.embedded import free_port
 from engine.errors import BrokerAway, ConfigError
@@ -107,6 +107,29 @@ async def test_after_the_last_event_the_next_day_begins(mosquitto: Mosquitto) ->
             if player.stats.day == 2:
                 break
     assert player.face(0).weekday == "Wednesday"
+
+
+async def test_a_goodbye_that_gets_lost_does_not_keep_it_playing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    player = Player(Scenario(5), Broker("127.0.0.1", 1))
+    player.stats.connected = True
+    begun = asyncio.Event()
+
+    async def connected() -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise MqttError("disconnecting timed out") from None
+
+    monkeypatch.setattr(player, "_connected", connected)
+    task = asyncio.create_task(player.run())
+    await begun.wait()
+    task.cancel()
+    async with asyncio.timeout(DEADLINE_S):
+        await asyncio.wait([task])
+    assert task.cancelled()
 
 
 @pytest.mark.integration
