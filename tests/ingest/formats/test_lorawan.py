@@ -92,13 +92,19 @@ ENVELOPES: dict[str, tuple[str, str, Callable[[dict[str, Any]], dict[str, Any]]]
 }
 
 
-@pytest.mark.parametrize("envelope", ENVELOPES)
-@pytest.mark.parametrize("name", DECODED)
+# In a flat message the envelope's own `time` stands where the device's would.
+WRAPPED = [
+    (name, envelope)
+    for name in DECODED
+    for envelope in ENVELOPES
+    if envelope != "gateway-flat" or "time" not in DECODED[name]["decoded"]
+]
+
+
+@pytest.mark.parametrize(("name", "envelope"), WRAPPED)
 def test_a_decoded_payload_means_the_same_in_every_envelope(
     name: str, envelope: str
 ) -> None:
-    if envelope == "gateway-flat" and "time" in DECODED[name]["decoded"]:
-        pytest.skip("the envelope's own `time` stands where the device's would")
     form, topic, wrap = ENVELOPES[envelope]
     body = json.dumps(wrap(DECODED[name]["decoded"])).encode()
     usual = {"device": EUI.lower(), "observed_at_ms": AT_MS, "flags": 0}
